@@ -1,0 +1,83 @@
+# Everything a person or CI does here. Needs Go 1.26 and make; Docker only for the tests on a real Kafka.
+# The linters are Go programs at a pinned version: `go run` fetches them through the module proxy and caches them.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# v1.9.0 needs a golang.org/x/telemetry that the module proxy does not serve everywhere.
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+MODULES  := $(patsubst %/go.mod,%,$(wildcard */go.mod))
+COMMANDS := producer/cmd/producer counter/cmd/counter consumer-printer/cmd/consumer-printer standalone/cmd/standalone
+
+# The race detector needs cgo, and cgo a C compiler: without one the same tests run without it.
+RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+ARGS       ?=
+TESTARGS   ?=
+E2EARGS    ?=
+FUZZTIME   ?= 10s
+# optional: say so and go on when the vulnerability database cannot be reached; required: fail
+VULN       ?= optional
+
+.DEFAULT_GOAL := help
+.PHONY: run build test test-unit test-e2e fuzz lint format vet staticcheck vuln tidy-check tidy clean help
+
+run: ## Kafka (embedded) and the three services in one process; ARGS='--duration 30s' passes flags
+	@go run ./standalone/cmd/standalone $(ARGS)
+
+build: ## the four programs, into bin/
+	go build -trimpath -o bin/ $(addprefix ./,$(COMMANDS))
+
+test: test-unit test-e2e ## every test this machine can run: units with the race detector, then the whole pipeline
+
+test-unit: ## the tests that need no Kafka; TESTARGS='-run Window -v' passes flags
+	go test $(RACE) $(TESTARGS) $$(go list work | grep -v '^wordcount/e2e$$')
+
+test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER=required fails without Docker
+	go test -count=1 -v -timeout 15m $(E2EARGS) wordcount/e2e
+
+fuzz: ## each fuzz test for FUZZTIME (10s)
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sed -E 's|^\./(.*)/[^/]*:func (.*)|\1 \2|' | sort | \
+	while read -r dir name; do \
+		echo "== $$dir $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$dir" || exit 1; \
+	done
+
+lint: format vet staticcheck tidy-check vuln ## gofmt, go vet, staticcheck, go mod tidy, govulncheck
+
+format:
+	@files=$$(gofmt -l $(MODULES)); test -z "$$files" || { echo "gofmt -w is needed for:" $$files >&2; exit 1; }
+
+vet:
+	go vet work
+
+staticcheck:
+	go run $(STATICCHECK) $$(go list work)
+
+tidy-check:
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "make tidy is needed for $$m" >&2; exit 1; }; done
+
+# The vulnerability database is on the network. Where it cannot be reached the check has not run, which is neither a pass nor
+# the code's fault.
+vuln:
+	@for m in $(MODULES); do \
+		echo "govulncheck $$m"; \
+		rc=0; out=$$(cd $$m && go run $(GOVULNCHECK) ./... 2>&1) || rc=$$?; \
+		case $$rc,$$out in \
+		0,*) ;; \
+		*'fetching vulnerabilities'*) \
+			printf '%s\n' '' '!!! govulncheck DID NOT RUN: its database (vuln.go.dev) cannot be reached from here.' \
+				'!!! Nothing is known about vulnerable dependencies; run make vuln where it can.' '' >&2; \
+			test $(VULN) = optional; exit ;; \
+		*) echo "$$out"; exit 1 ;; \
+		esac; \
+	done
+
+tidy: ## go mod tidy in every module, gofmt everywhere
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy) || exit 1; done
+	gofmt -w $(MODULES)
+
+clean: ## remove what build made
+	rm -rf bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

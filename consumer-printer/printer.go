@@ -1,0 +1,177 @@
+// Package printer shows the batches of the word count as Spark Streaming's pprint would. It reads the topics word-counts and
+// batches, committed records only, puts together what belongs to one window (see Joiner), and writes each complete batch to standard
+// output with one Write, in order of time. It has no consumer group and commits nothing: every printer shows everything, from the
+// batches that close after its start, or from the oldest that the topics hold.
+//
+// A record that cannot be parsed, or that contradicts another, ends the printer with an error that says where it stands and what to
+// do: the topics are the counters' alone, and totals that may be wrong are worse than none.
+//
+// # Metrics
+//
+//	wordcount_printer_batches_total          batches that were shown
+//	wordcount_printer_end_to_end_seconds     histogram: from the end of a batch's window until it was shown
+//	wordcount_printer_rows_total             records of the counts topic that were read
+//	wordcount_printer_skipped_batches_total  batches that were not shown because retention had removed part of them
+package printer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+// printer carries records from Kafka to the Joiner and batches from there to standard output, all in one goroutine.
+type printer struct {
+	cfg     Config
+	log     *slog.Logger
+	client  *kafkaio.Client
+	format  formatter
+	metrics *metrics
+
+	clockSkew int64 // milliseconds; see defaultClockSkew
+
+	reader *kafkaio.Reader
+	joiner *Joiner
+	ready  bool
+	row    wire.CountRow
+	text   []byte
+}
+
+// Run shows batches until ctx ends or nobody reads standard output any more; then it returns nil. A batch whose writing has begun is
+// written to its end. Any other end is an error, a *service.UsageError if a setting is to blame.
+func Run(ctx context.Context, cfg Config) error {
+	p, err := newPrinter(cfg)
+	if err != nil {
+		return err
+	}
+	defer p.client.Close()
+	err = p.run(ctx)
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return nil
+	case errors.Is(err, syscall.EPIPE):
+		p.log.Info("stopping: nobody reads standard output any more")
+		return nil
+	}
+	return err
+}
+
+// newPrinter connects to nothing yet.
+func newPrinter(cfg Config) (*printer, error) {
+	if err := cfg.Settings.Validate(); err != nil {
+		return nil, err
+	}
+	format, err := cfg.formatter()
+	if err != nil {
+		return nil, err
+	}
+	client, err := cfg.ClientConfig("consumer-printer", cfg.Runtime.Log)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Runtime.Health.SetReady("printer", false)
+	return &printer{
+		cfg:       cfg,
+		log:       cfg.Runtime.Log,
+		client:    kafkaio.NewClient(client),
+		format:    format,
+		metrics:   newMetrics(cfg.Runtime.Metrics),
+		clockSkew: defaultClockSkew,
+	}, nil
+}
+
+func (p *printer) run(ctx context.Context) error {
+	if err := p.checkTopics(ctx); err != nil {
+		return err
+	}
+	begin := p.fromNow
+	if p.cfg.FromBeginning {
+		begin = p.fromBeginning
+	}
+	s, err := begin(ctx)
+	if err != nil {
+		return err
+	}
+	return p.follow(ctx, s)
+}
+
+// follow reads and shows from a start on.
+func (p *printer) follow(ctx context.Context, s start) error {
+	p.joiner = NewJoiner(len(s.counts), p.cfg.Num, s.after)
+	p.reader = p.client.NewReader(p.positions(s))
+	defer p.reader.Close()
+	p.log.Info("reading", "counts_topic", p.cfg.CountsTopic, "batches_topic", p.cfg.BatchesTopic, "partitions", len(s.counts), "batches", s)
+	for {
+		if err := p.read(ctx); err != nil {
+			return err
+		}
+		if err := p.show(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// checkTopics waits for the topics, which must have the same number of partitions.
+func (p *printer) checkTopics(ctx context.Context) error {
+	counts, err := p.client.WaitTopic(ctx, p.cfg.CountsTopic)
+	if err != nil {
+		return err
+	}
+	batches, err := p.client.WaitTopic(ctx, p.cfg.BatchesTopic)
+	if err != nil {
+		return err
+	}
+	if counts != batches {
+		return fmt.Errorf("topic %s has %d partitions and topic %s has %d: they are not one counter group's; set --counts-topic and --batches-topic to two that are",
+			p.cfg.CountsTopic, counts, p.cfg.BatchesTopic, batches)
+	}
+	return nil
+}
+
+// show writes the batches that are complete.
+func (p *printer) show(ctx context.Context) error {
+	var cut cutBatches
+	defer func() { cut.report(p.log) }()
+	for ctx.Err() == nil {
+		b, ok := p.joiner.Next()
+		if !ok {
+			return nil
+		}
+		if b.Cut != "" {
+			cut.add(&b)
+			p.metrics.skippedBatches.Inc()
+			continue
+		}
+		cut.report(p.log)
+		if err := p.write(&b); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (p *printer) write(b *Batch) error {
+	const keep = 1 << 20 // bytes; a larger batch leaves its memory to the collector
+	text := p.format(p.text[:0], b)
+	if p.text = text; cap(text) > keep {
+		p.text = nil
+	}
+	if _, err := p.cfg.Runtime.Stdout.Write(text); err != nil {
+		return fmt.Errorf("write the batch ending %s to standard output: %w", formatTime(b.WindowEnd), err)
+	}
+	end := time.UnixMilli(b.WindowEnd)
+	p.metrics.batches.Inc()
+	p.metrics.endToEnd.Observe(max(time.Since(end), 0).Seconds())
+	if p.cfg.Shown != nil {
+		p.cfg.Shown(end)
+	}
+	return nil
+}
+
+func formatTime(ms int64) string { return string(wire.AppendTime(nil, ms)) }

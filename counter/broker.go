@@ -1,0 +1,48 @@
+package counter
+
+import (
+	"context"
+	"time"
+
+	"wordcount/internal/kafkaio"
+)
+
+// broker is what the tasks ask of Kafka: the methods of *kafkaio.Client, whose contracts hold. Everything else that a
+// task does is time and arithmetic, so a test with a broker in memory and a clock of its own (testing/synctest) drives
+// the very functions that run in production.
+type broker interface {
+	WaitTopic(ctx context.Context, name string) (partitions int, err error)
+	Offsets(ctx context.Context, topic string, at int64) ([]int64, error)
+	Committed(ctx context.Context, group, topic string, partitions []int32) ([]kafkaio.Offset, error)
+	DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error
+	NewTransactional(ctx context.Context, id string) (transactional, error)
+	NewReader(positions []kafkaio.Position) reader
+}
+
+// transactional is a *kafkaio.Transactional.
+type transactional interface {
+	Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error)
+}
+
+// reader is a *kafkaio.Reader.
+type reader interface {
+	Poll(ctx context.Context, maxWait time.Duration) ([]*kafkaio.Fetched, error)
+	Seek(topic string, partition int32, offset int64)
+	Close()
+}
+
+// cluster is the broker of production.
+type cluster struct{ *kafkaio.Client }
+
+func (c cluster) NewTransactional(ctx context.Context, id string) (transactional, error) {
+	return c.Client.NewTransactional(ctx, id)
+}
+
+func (c cluster) NewReader(positions []kafkaio.Position) reader { return c.Client.NewReader(positions) }
+
+// assignment is this member's place in one generation of the group: a *kafkaio.Assignment.
+type assignment struct {
+	kafkaio.Generation
+	partitions map[string][]int32 // by topic
+	heartbeat  func(context.Context) error
+}

@@ -1,0 +1,313 @@
+package counter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"wordcount/counter/combine"
+	"wordcount/counter/tokenize"
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+const (
+	maxPoll    = 500 * time.Millisecond // the longest wait for lines
+	retryIdle  = 20 * time.Millisecond  // between two looks at a partition that is behind and yields nothing
+	checkAhead = 20 * time.Millisecond  // between two looks at how far the reduces are
+)
+
+// combineTask reads a slot's lines, adds up their words by window, and hands the sums to the reduce tasks.
+type combineTask struct {
+	task
+	combiner *combine.Combiner
+	reader   reader
+	inputs   []input
+	flushed  time.Time
+	skew     skew
+}
+
+// input is one lines partition.
+type input struct {
+	partition int32
+	position  int64
+	end       int64 // high watermark of the last fetch
+}
+
+// run is one attempt: from the committed state until ctx ends; then it commits what it has read.
+func (t *combineTask) run(ctx context.Context) error {
+	if err := t.start(ctx); err != nil {
+		return err
+	}
+	defer t.reader.Close()
+	defer t.forget()
+	fruitless := false // the last look at partitions that are due found nothing
+	for {
+		if ctx.Err() != nil {
+			return t.stop(ctx)
+		}
+		ahead, err := t.ahead(ctx)
+		if err != nil {
+			return t.unlessStopped(ctx, err)
+		}
+		if ahead {
+			continue
+		}
+		wait, due := t.wait(fruitless)
+		read, err := t.read(ctx, wait)
+		if err != nil {
+			return t.unlessStopped(ctx, err)
+		}
+		fruitless = due && !read
+		if !t.flushNow() {
+			continue
+		}
+		fruitless = false
+		if err := t.flush(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// unlessStopped commits what was read when ctx's end is the reason of err.
+func (t *combineTask) unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return t.stop(ctx)
+	}
+	return err
+}
+
+// stop commits what was read.
+func (t *combineTask) stop(ctx context.Context) error {
+	if t.combiner.Pending().Lines == 0 {
+		return nil
+	}
+	return t.flush(ctx)
+}
+
+// start finds where the slot is and announces its watermark.
+func (t *combineTask) start(ctx context.Context) error {
+	tokenizer, err := tokenize.New(t.cfg.Tokenizer)
+	if err != nil {
+		return refusal{err}
+	}
+	t.combiner = combine.New(combine.Config{
+		Slot:       int(t.slot),
+		Interval:   t.interval,
+		Grace:      t.cfg.Grace.Milliseconds(),
+		Partitions: t.partitions,
+		CreateTime: t.createTime,
+		Tokenizer:  tokenizer,
+	}, len(t.lines))
+	if err := t.begin(ctx); err != nil {
+		return err
+	}
+	from, err := t.recover(ctx)
+	if err != nil {
+		return err
+	}
+	positions := make([]kafkaio.Position, len(t.inputs))
+	for i, in := range t.inputs {
+		positions[i] = kafkaio.Position{Topic: t.cfg.LinesTopic, Partition: in.partition, Offset: in.position}
+	}
+	t.reader = t.broker.NewReader(positions)
+	if err := t.announce(ctx, from); err != nil {
+		t.reader.Close()
+		return err
+	}
+	return nil
+}
+
+// announce tells the reduces where the slot starts. The first transaction also tells us the broker's time.
+func (t *combineTask) announce(ctx context.Context, from resumption) error {
+	if from.watermark == wire.NoWatermark {
+		if err := t.flush(ctx); err != nil {
+			return err
+		}
+		first, err := t.firstTime(ctx)
+		if err != nil {
+			return err
+		}
+		from.watermark = t.interval.Floor(first)
+	}
+	if from.closed == wire.NoWatermark {
+		from.closed = from.watermark
+	}
+	t.combiner.Start(from.watermark)
+	t.skew.start(from.closed)
+	return t.flush(ctx)
+}
+
+// firstTime returns the time of the slot's first line, or now where there is none yet.
+func (t *combineTask) firstTime(ctx context.Context) (int64, error) {
+	now := t.clock.Now()
+	first := now
+	seen := make(map[int32]bool)
+	for wait := time.Duration(0); len(seen) < len(t.inputs); {
+		if err := pause(ctx, wait); err != nil {
+			return 0, err
+		}
+		wait = retryIdle // for what has no leader, say
+		fetched, err := t.reader.Poll(ctx, 0)
+		if err != nil {
+			return 0, err
+		}
+		for _, f := range fetched {
+			var rec kafkaio.Record
+			switch {
+			case f.Next(&rec):
+				if rec.Time >= 0 {
+					first = min(first, rec.Time)
+				}
+			case f.Err() != nil:
+				if err := t.outOfRange(&t.inputs[t.input(f.Partition)], f.Err()); err != nil {
+					return 0, err
+				}
+				continue
+			case f.Position() < f.LastStable:
+				wait = 0
+				continue // only control records and aborted ones so far
+			}
+			seen[f.Partition] = true
+		}
+		for _, in := range t.inputs {
+			if seen[in.partition] {
+				t.reader.Seek(t.cfg.LinesTopic, in.partition, in.position)
+			}
+		}
+	}
+	return first, nil
+}
+
+// wait returns how long to wait for lines: until an idle partition may be taken as such. That is due now when a partition
+// is behind, or cannot be read; then it is looked at again and again, but not too often.
+func (t *combineTask) wait(fruitless bool) (wait time.Duration, due bool) {
+	left := t.combiner.NextEnd() + t.cfg.Grace.Milliseconds() - t.clock.Now()
+	switch {
+	case left > 0:
+		return min(time.Duration(left)*time.Millisecond, maxPoll), false
+	case fruitless:
+		return retryIdle, true
+	}
+	return 0, true
+}
+
+// read counts the lines of one poll. It tells whether anything came of it.
+func (t *combineTask) read(ctx context.Context, wait time.Duration) (useful bool, err error) {
+	before := t.combiner.Watermark()
+	if len(t.inputs) == 0 {
+		if err := pause(ctx, wait); err != nil {
+			return false, err
+		}
+		t.combiner.Now(t.clock.Now())
+		return t.combiner.Watermark() > before, nil
+	}
+	fetched, err := t.reader.Poll(ctx, wait)
+	if err != nil {
+		return false, err
+	}
+	now := t.clock.Now()
+	for _, f := range fetched {
+		i := t.input(f.Partition)
+		in := &t.inputs[i]
+		var rec kafkaio.Record
+		for f.Next(&rec) {
+			t.combiner.Line(i, rec.Time, now, rec.Value)
+			useful = true
+			if t.combiner.Size() >= t.limits.flush { // one fetch may hold far more
+				in.position = f.Position()
+				if err := t.flush(ctx); err != nil {
+					return false, err
+				}
+			}
+		}
+		if err := f.Err(); err != nil {
+			if err := t.outOfRange(in, err); err != nil {
+				return false, err
+			}
+			useful = true
+			continue
+		}
+		in.position, in.end = f.Position(), f.HighWatermark
+		t.metrics.lag.WithLabelValues(label(in.partition)).Set(float64(f.Lag()))
+		if f.CaughtUp() {
+			t.combiner.Idle(i, t.clock.At(f.SentAt))
+		}
+	}
+	return useful || t.combiner.Watermark() > before, nil
+}
+
+func (t *combineTask) input(partition int32) int {
+	for i, in := range t.inputs {
+		if in.partition == partition {
+			return i
+		}
+	}
+	panic(fmt.Sprintf("fetched partition %d is not of slot %d", partition, t.slot))
+}
+
+// outOfRange goes on where the log begins: what retention removed cannot be counted any more. A log that ends before what
+// was counted already is another one, or has lost its end: what comes next may or may not be counted.
+func (t *combineTask) outOfRange(in *input, err error) error {
+	var e *kafkaio.OffsetOutOfRangeError
+	if !errors.As(err, &e) {
+		return err
+	}
+	if e.Offset >= e.LogStart {
+		return refusal{fmt.Errorf("%w: the topic was truncated or made anew. Going on from anywhere would lose lines or count them twice. "+
+			"Start over with a new --group and new output topics; docs/operations.md, section Lost offsets, has the details", err)}
+	}
+	t.metrics.lost.Add(float64(e.LogStart - e.Offset))
+	t.log.Error("retention removed lines before they were counted: counting on behind them; raise retention.ms or run more counters",
+		"topic", e.Topic, "partition", e.Partition, "lost_offsets", e.LogStart-e.Offset, "from", e.Offset, "to", e.LogStart)
+	in.position = e.LogStart
+	t.reader.Seek(e.Topic, e.Partition, e.LogStart)
+	return nil
+}
+
+// flush commits what was counted, the watermark and the positions in one transaction.
+func (t *combineTask) flush(ctx context.Context) error {
+	totals, size, until := t.combiner.Pending(), t.combiner.Size(), t.combiner.Until()
+	watermark := t.combiner.Watermark()
+	shuffle := t.cfg.shuffleTopic()
+	limit := min(maxRecord, t.maxBatch[shuffle]-kafkaio.BatchOverhead-kafkaio.RecordOverhead)
+	now := t.clock.Now()
+	outputs := make([]kafkaio.Output, t.partitions)
+	for q, records := range t.combiner.Flush(limit, t.known) {
+		p := packer{max: t.maxBatch[shuffle]}
+		for _, record := range records {
+			p.append(now, nil, record)
+		}
+		outputs[q] = kafkaio.Output{Topic: shuffle, Partition: int32(q), Batches: p.batches}
+	}
+	var offsets []kafkaio.Offset
+	if watermark != wire.NoWatermark { // else nothing is known yet that would be worth resuming from
+		metadata := wire.CombineState{Watermark: watermark, Partitions: t.known}.Encode()
+		for _, in := range t.inputs {
+			offsets = append(offsets, kafkaio.Offset{Topic: t.cfg.LinesTopic, Partition: in.partition, Offset: in.position, Metadata: metadata})
+		}
+	}
+	if err := t.commit(ctx, outputs, offsets...); err != nil {
+		return err
+	}
+	t.flushed = time.Now()
+	t.skew.sent(until, size)
+	t.metrics.lines.Add(float64(totals.Lines))
+	t.metrics.words.Add(float64(totals.Words))
+	t.metrics.late.Add(float64(totals.Late))
+	t.metrics.cut.Add(float64(totals.Cut))
+	for _, in := range t.inputs {
+		if watermark != wire.NoWatermark {
+			t.metrics.watermark.WithLabelValues(label(in.partition)).Set(float64(watermark) / 1000)
+		}
+		t.metrics.lag.WithLabelValues(label(in.partition)).Set(float64(max(in.end-in.position, 0)))
+	}
+	return nil
+}
+
+func (t *combineTask) forget() {
+	for _, in := range t.inputs {
+		t.metrics.forget(in.partition)
+	}
+}

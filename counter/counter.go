@@ -1,0 +1,221 @@
+// Package counter counts the words of lines by window, exactly once, at any number of instances: what
+//
+//	lines.flatMap(split(" ")).map((word, 1)).reduceByKey(+)
+//
+// does in a Spark Streaming job, over Kafka's partitions, consumer group and transactions.
+//
+// A line goes lines → combine (a slot's lines added up by window) → shuffle topic → reduce (a partition's words summed
+// by window) → word-counts and batches. See DESIGN in docs/architecture.md, and docs/delivery.md for why nothing is
+// lost or doubled.
+//
+// Metrics, all with the prefix wordcount_counter_:
+//
+//	batch_latency_seconds, batch_scheduling_delay_seconds, batch_processing_seconds   histograms of each closed share of a batch
+//	behind_seconds                                                                    gauge, catching up or on time
+//	batch_interval_seconds, grace_seconds                                             gauges, the settings, for dashboards and alerts
+//	lines_total, words_total, late_lines_total, cut_words_total, lost_offsets_total   counters, of what combine committed
+//	batches_total, skipped_windows_total                                              counters, by slot 0 only
+//	watermark_timestamp_seconds{partition}, lag_lines{partition}                      gauges, of the partitions read here
+//	transactions_total{stage,outcome}, transaction_seconds{stage}, tasks{stage}       by combine and reduce
+//	rebalances_total                                                                  counter
+package counter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/service"
+)
+
+const retentionOfOutput = 7 * 24 * time.Hour
+
+// Run counts until ctx ends, and then stops gracefully: what was read is committed, what has closed is written, the group
+// is left. With AvailableNow it returns when all that was there is counted. The error is a *service.UsageError for what
+// a setting can mend.
+func Run(ctx context.Context, cfg Config) error {
+	log := cfg.Runtime.Log
+	clientConfig, err := cfg.ClientConfig("wordcount-counter", log)
+	if err != nil {
+		return err
+	}
+	clientConfig.Topics = []string{cfg.LinesTopic, cfg.shuffleTopic(), cfg.CountsTopic, cfg.BatchesTopic}
+	client := kafkaio.NewClient(clientConfig)
+	defer client.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	j := &job{
+		cfg:      &cfg,
+		broker:   cluster{client},
+		clock:    new(kafkaio.BrokerClock),
+		metrics:  newMetrics(cfg.Runtime.Metrics),
+		log:      log,
+		interval: cfg.interval(),
+		limits:   production,
+		maxBatch: make(map[string]int),
+		fail:     func(err error) { cancel(failure{err}) },
+	}
+	j.metrics.interval.Set(cfg.BatchInterval.Seconds())
+	j.metrics.grace.Set(cfg.Grace.Seconds())
+	cfg.Runtime.Health.SetReady("counter", false)
+	err = j.run(ctx, cancel, client)
+	var failed failure
+	if errors.As(context.Cause(ctx), &failed) {
+		return failed.error
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// failure is a task's error that ends the counter.
+type failure struct{ error }
+
+func (j *job) run(ctx context.Context, cancel context.CancelCauseFunc, client *kafkaio.Client) error {
+	if err := j.topics(ctx, client); err != nil {
+		return err
+	}
+	var there *backlog
+	if j.cfg.AvailableNow {
+		var err error
+		if there, err = j.available(ctx); err != nil || there == nil {
+			return err
+		}
+	}
+	member, err := client.Join(j.cfg.Group, newSlots(j.cfg, j.partitions), j.cfg.LinesTopic, j.cfg.shuffleTopic())
+	if err != nil {
+		return err
+	}
+	// Leaving ends the generation: its context is what stops the tasks.
+	left := make(chan struct{})
+	stopLeaving := context.AfterFunc(ctx, func() { member.Close(); close(left) })
+	defer func() {
+		if stopLeaving() {
+			member.Close()
+		} else {
+			<-left
+		}
+	}()
+	if there != nil {
+		var watching sync.WaitGroup
+		defer watching.Wait()
+		watching.Go(func() {
+			if err := j.watch(ctx, there); err == nil {
+				j.log.Info("counted all that was there at the start")
+				cancel(nil)
+			} else if ctx.Err() == nil {
+				j.fail(err)
+			}
+		})
+	}
+	for {
+		next, err := member.Next(ctx)
+		if errors.Is(err, kafkaio.ErrInconsistentGroup) {
+			return otherSettings(fmt.Sprintf("the counters of group %s run with another --batch-interval, --tokenizer, --report-empty or number of shuffle partitions than this one (%s)",
+				j.cfg.Group, newSlots(j.cfg, j.partitions).protocol))
+		}
+		if err != nil {
+			return err
+		}
+		j.metrics.rebalances.Inc()
+		j.cfg.Runtime.Health.SetReady("counter", true)
+		j.log.Info("joined the group", "group", j.cfg.Group, "generation", next.ID,
+			"lines_partitions", next.Partitions[j.cfg.LinesTopic], "slots", next.Partitions[j.cfg.shuffleTopic()])
+		over := make(chan struct{})
+		next.Go(func(generation context.Context) {
+			defer close(over)
+			j.work(generation, assignment{next.Generation, next.Partitions, next.Heartbeat})
+		})
+		<-over
+	}
+}
+
+// otherSettings is the refusal to count with other settings than the group's.
+func otherSettings(why string) error {
+	return service.Usagef("%s; to change them see docs/operations.md, section Changing the interval", why)
+}
+
+// work runs the tasks of one generation until it ends.
+func (j *job) work(generation context.Context, place assignment) {
+	slots := place.partitions[j.cfg.shuffleTopic()]
+	known, err := j.broker.WaitTopic(generation, j.cfg.LinesTopic)
+	if err != nil {
+		if generation.Err() == nil {
+			j.fail(err)
+			<-generation.Done()
+		}
+		return
+	}
+	// The reduces stop after the combines, whose last transactions may close windows.
+	reducing, stopReduces := context.WithCancel(context.WithoutCancel(generation))
+	defer stopReduces()
+	var combines, reduces sync.WaitGroup
+	for _, slot := range slots {
+		var lines []int32
+		for _, p := range place.partitions[j.cfg.LinesTopic] {
+			if int(p)%j.partitions == int(slot) {
+				lines = append(lines, p)
+			}
+		}
+		slices.Sort(lines)
+		base := task{job: j, slot: slot, lines: lines, known: covered(int(slot), j.partitions, known, lines), assignment: place}
+		combine := &combineTask{task: base}
+		combine.stage = stageCombine
+		combines.Go(func() { combine.supervise(generation, combine.run) })
+		reduce := &reduceTask{task: base}
+		reduce.stage = stageReduce
+		reduces.Go(func() { reduce.supervise(reducing, reduce.run) })
+	}
+	<-generation.Done() // also with more counters than slots
+	combines.Wait()
+	stopReduces()
+	reduces.Wait()
+}
+
+// topics makes sure that all topics are there and of the shape that is needed.
+func (j *job) topics(ctx context.Context, client *kafkaio.Client) error {
+	cfg := j.cfg
+	replicas := cfg.ReplicationFactor
+	output := map[string]string{
+		"message.timestamp.type": "LogAppendTime",
+		"retention.ms":           fmt.Sprint(retentionOfOutput.Milliseconds()),
+	}
+	var err error
+	j.partitions, err = client.EnsureTopic(ctx, kafkaio.TopicSpec{
+		Name: cfg.shuffleTopic(), Partitions: cfg.ShufflePartitions, ReplicationFactor: replicas,
+		Settings: map[string]string{"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"},
+	})
+	if err != nil {
+		return err
+	}
+	for _, topic := range []string{cfg.CountsTopic, cfg.BatchesTopic} {
+		n, err := client.EnsureTopic(ctx, kafkaio.TopicSpec{Name: topic, Partitions: j.partitions, ReplicationFactor: replicas, Settings: output})
+		if err != nil {
+			return err
+		}
+		if n != j.partitions {
+			return service.Usagef("topic %s has %d partitions, but %s has %d: they must have equally many; name other topics or delete the one that is wrong",
+				topic, n, cfg.shuffleTopic(), j.partitions)
+		}
+	}
+	if _, err := client.WaitTopic(ctx, cfg.LinesTopic); err != nil {
+		return err
+	}
+	for _, topic := range []string{cfg.LinesTopic, cfg.shuffleTopic(), cfg.CountsTopic, cfg.BatchesTopic} {
+		settings, err := client.TopicSettings(ctx, topic)
+		if err != nil {
+			return err
+		}
+		j.maxBatch[topic] = settings.MaxMessageBytes
+		if topic == cfg.LinesTopic && !settings.LogAppendTime {
+			j.createTime = true
+			j.log.Warn("the lines topic has message.timestamp.type=CreateTime: windows follow the times that producers gave their records", "topic", topic)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package counter
+
+import (
+	"context"
+	"time"
+
+	"wordcount/internal/wire"
+)
+
+// When a combine task commits, and when it waits for the reduces: the policy, apart from the loop.
+const (
+	flushAge   = 5 * time.Second // a line is committed that soon, whatever the interval
+	earlyFlush = 100 * time.Millisecond
+
+	maxAheadWindows = 12
+)
+
+// limits are sizes of counts in memory, in bytes.
+type limits struct {
+	flush int // so much that is pending is committed
+	early int // so much that is pending is worth a transaction of its own just before a window's end
+	ahead int // so much of a slot's counts may be committed in windows that are not closed yet
+}
+
+// production are the limits that a counter has; a test has smaller ones.
+var production = limits{flush: 16 << 20, early: 1 << 20, ahead: 64 << 20}
+
+// flushNow tells whether it is time to commit: a window has closed, enough is gathered, or it has waited long enough.
+func (t *combineTask) flushNow() bool {
+	c := t.combiner
+	switch {
+	case c.Closes(), c.Size() >= t.limits.flush:
+		return true
+	case c.Pending().Lines == 0:
+		return false
+	case time.Since(t.flushed) >= flushAge:
+		return true
+	}
+	left := c.NextEnd() - t.clock.Now()
+	return c.Size() >= t.limits.early && left >= 0 && left <= earlyFlush.Milliseconds()
+}
+
+// skew is how far a slot is ahead of the reduces: what it has sent and they have not closed.
+type skew struct {
+	closed  int64 // the least closed time that they have committed, or where the slot started
+	windows []sentBytes
+	bytes   int
+	looked  time.Time
+}
+
+type sentBytes struct {
+	until int64 // the end of the last window in it
+	bytes int
+}
+
+func (s *skew) start(closed int64) { *s = skew{closed: closed} }
+
+func (s *skew) sent(until int64, bytes int) {
+	if bytes == 0 {
+		return
+	}
+	if n := len(s.windows); n > 0 { // in order, for close
+		until = max(until, s.windows[n-1].until)
+	}
+	s.windows = append(s.windows, sentBytes{until, bytes})
+	s.bytes += bytes
+}
+
+func (s *skew) close(closed int64) {
+	s.closed = max(s.closed, closed)
+	for len(s.windows) > 0 && s.windows[0].until <= s.closed {
+		s.bytes -= s.windows[0].bytes
+		s.windows = s.windows[1:]
+	}
+}
+
+// ahead tells whether the slot must wait for the reduces, and then waits a little. What it has counted is committed
+// before, for they may wait for it. A slot that holds the next window back is never ahead.
+func (t *combineTask) ahead(ctx context.Context) (bool, error) {
+	limit := int64(maxAheadWindows) * int64(t.interval)
+	beyond := func() int64 { return t.combiner.Watermark() - t.skew.closed }
+	if beyond() <= limit/2 && t.skew.bytes <= t.limits.ahead/2 {
+		return false, nil
+	}
+	if time.Since(t.skew.looked) >= checkAhead {
+		if err := t.lookAtReduces(ctx); err != nil {
+			return false, err
+		}
+	}
+	if beyond() <= limit && (t.skew.bytes <= t.limits.ahead || beyond() <= int64(t.interval)) {
+		return false, nil
+	}
+	// A watermark that stays where it was is said again from time to time: the reduces' safe offsets wait for it.
+	if t.combiner.Pending().Lines > 0 || t.combiner.Closes() || time.Since(t.flushed) >= flushAge {
+		if err := t.flush(ctx); err != nil {
+			return false, err
+		}
+	}
+	return true, pause(ctx, checkAhead)
+}
+
+// pause waits for d or until ctx ends, and then returns its error.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// lookAtReduces reads how far the reduces have closed.
+func (t *combineTask) lookAtReduces(ctx context.Context) error {
+	states, err := t.reduceStates(ctx)
+	if err != nil {
+		return err
+	}
+	t.skew.looked = time.Now()
+	if closed := leastClosed(states); closed != wire.NoWatermark {
+		t.skew.close(closed)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package reduce
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"wordcount/internal/wire"
+)
+
+// shuffled is a shuffle partition: what some slots' combine tasks sent, transaction after transaction.
+type shuffled struct {
+	records [][]byte
+	want    []string // the windows to be closed, in order
+}
+
+// send draws a log: slots start at different times, commit several windows at once or parts of one, and say watermarks.
+func send(r *rand.Rand, slots int, maxEmpty int64) (s shuffled) {
+	marks := make([]int64, slots)
+	lines, words := make(map[int64]int64), make(map[int64]map[string]int64)
+	first := int64(-1)
+	for slot := range marks {
+		marks[slot] = start + r.Int64N(6)*interval
+		if first < 0 || marks[slot] < first {
+			first = marks[slot]
+		}
+	}
+	announced := make([]bool, slots)
+	until := int64(start + 30*interval)
+	for {
+		slot := r.IntN(slots)
+		if slices.Min(marks) >= until {
+			break
+		}
+		if !announced[slot] {
+			announced[slot] = true
+			if r.IntN(2) == 0 {
+				s.records = append(s.records, watermark(slot, wire.NoWatermark))
+			}
+			s.records = append(s.records, watermark(slot, marks[slot]))
+			continue
+		}
+		if marks[slot] >= until {
+			continue
+		}
+		// One transaction: partials of windows that are not closed, then the watermark.
+		for range r.IntN(4) {
+			number := marks[slot]/interval + r.Int64N(3)
+			if number >= until/interval {
+				continue
+			}
+			n, word := 1+r.Int64N(5), fmt.Sprint("w", r.IntN(5))
+			s.records = append(s.records, partial(slot, number, n, 0, fmt.Sprintf("%s*%d", word, n)))
+			lines[number] += n
+			if words[number] == nil {
+				words[number] = make(map[string]int64)
+			}
+			words[number][word] += n
+		}
+		marks[slot] += r.Int64N(2 * interval)
+		if r.IntN(8) == 0 { // nothing for a while
+			marks[slot] += r.Int64N(8 * interval)
+		}
+		s.records = append(s.records, watermark(slot, marks[slot]))
+	}
+	last := first/interval - 1
+	for k := first / interval; k < slices.Min(marks)/interval; k++ {
+		if lines[k] > 0 {
+			last = k
+		} else if k-last > maxEmpty {
+			continue
+		}
+		sum := int64(0)
+		for _, n := range words[k] {
+			sum += n
+		}
+		s.want = append(s.want, fmt.Sprintf("%d:%d/0/%d%v", k-w0, lines[k], sum, words[k]))
+	}
+	return s
+}
+
+// TestCrash: a reduce that crashes anywhere and goes on from what it had committed closes the same windows, each once. What
+// lies below a committed safe offset is deleted.
+func TestCrash(t *testing.T) {
+	crashes, windows := 0, 0
+	for seed := range uint64(1000) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		cfg := Config{Interval: interval, Partitions: 1 + r.IntN(4), MaxEmpty: r.Int64N(5)}
+		log := send(r, cfg.Partitions, cfg.MaxEmpty)
+		crashing := 20 + r.IntN(100)
+		var state *wire.ReduceState
+		safe, at := int64(0), int64(0)
+		var committed, pending []string
+		reducer := New(cfg, nil, 0)
+		for at < int64(len(log.records)) {
+			if r.IntN(crashing) == 0 { // also between closing and committing
+				crashes++
+				at, pending = safe, nil
+				reducer = New(cfg, state, safe)
+				continue
+			}
+			if err := reducer.Apply(at, log.records[at]); err != nil {
+				t.Fatalf("seed %d: record %d: %v", seed, at, err)
+			}
+			at++
+			if r.IntN(3) == 0 {
+				continue // several records a poll
+			}
+			for r.IntN(4) > 0 { // several windows a transaction
+				w, _, ok := reducer.Close()
+				if !ok {
+					break
+				}
+				pending = append(pending, fmt.Sprintf("%d:%d/%d/%d%v", w.Start/interval-w0, w.Lines, w.Late, w.Words, fmt.Sprint(w.Counts)))
+			}
+			if reducer.Started() && r.IntN(crashing) > 0 {
+				before := safe
+				var s wire.ReduceState
+				safe, s = reducer.Commit()
+				if state, err := wire.ParseReduceState(s.Encode()); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				} else if s = state; safe < before {
+					t.Fatalf("seed %d: the safe offset falls from %d to %d", seed, before, safe)
+				}
+				state = &s
+				committed, pending = append(committed, pending...), nil
+				for i := before; i < safe; i++ {
+					log.records[i] = nil // deleted
+				}
+			}
+		}
+		for {
+			w, _, ok := reducer.Close()
+			if !ok {
+				break
+			}
+			pending = append(pending, fmt.Sprintf("%d:%d/%d/%d%v", w.Start/interval-w0, w.Lines, w.Late, w.Words, fmt.Sprint(w.Counts)))
+		}
+		committed = append(committed, pending...)
+		if !slices.Equal(committed, log.want) {
+			t.Fatalf("seed %d: closed\n%v, want\n%v", seed, committed, log.want)
+		}
+		windows += len(committed)
+	}
+	if crashes < 1000 || windows < 10_000 {
+		t.Errorf("only %d crashes and %d windows", crashes, windows)
+	}
+}

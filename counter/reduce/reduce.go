@@ -1,0 +1,225 @@
+// Package reduce sums the partial counts of one shuffle partition by window and closes windows in order. It knows no
+// Kafka, no clock and no goroutine; times are ms since the epoch.
+package reduce
+
+import (
+	"fmt"
+	"math"
+
+	"wordcount/counter/window"
+	"wordcount/internal/wire"
+)
+
+// Config is what a Reducer needs to know.
+type Config struct {
+	Interval   window.Interval
+	Partitions int   // Q: slots, and partitions of the shuffle topic
+	MaxEmpty   int64 // of a run of empty windows so many are reported, the rest is skipped
+}
+
+// Reducer is the state of one reduce task. It is rebuilt after a crash by applying the records from the committed safe
+// offset on.
+type Reducer struct {
+	cfg     Config
+	started bool
+	state   wire.ReduceState
+	slots   []slot
+	windows map[int64]*counts
+	next    int64 // offset after the last record applied
+}
+
+// slot is what is known of one combine task's promises.
+type slot struct {
+	first      int64 // its first watermark: where it starts; NoWatermark before
+	watermark  int64
+	offset     int64 // of its newest watermark record
+	partitions int
+}
+
+type counts struct {
+	offset int64 // of the earliest partial
+	lines  int64
+	late   int64
+	total  int64
+	words  map[string]int64
+}
+
+// New returns the reducer of a group's first start, or of what was committed.
+func New(cfg Config, committed *wire.ReduceState, offset int64) *Reducer {
+	r := &Reducer{cfg: cfg, slots: make([]slot, cfg.Partitions), windows: make(map[int64]*counts), next: offset}
+	for i := range r.slots {
+		r.slots[i] = slot{first: wire.NoWatermark, watermark: wire.NoWatermark, offset: -1}
+	}
+	r.state = wire.ReduceState{Interval: int64(cfg.Interval), Partitions: cfg.Partitions}
+	if committed != nil {
+		r.started = true
+		r.state.Closed, r.state.LastNonEmpty, r.state.LinesPartitions = committed.Closed, committed.LastNonEmpty, committed.LinesPartitions
+	}
+	return r
+}
+
+// Apply takes in one shuffle record. An error means that the record was not written by a counter with these settings.
+func (r *Reducer) Apply(offset int64, record []byte) error {
+	partial, entries, mark, err := wire.ParseShuffle(record)
+	if err != nil {
+		return err
+	}
+	r.next = offset + 1
+	if mark != nil {
+		return r.applyWatermark(offset, mark)
+	}
+	if err := r.check(partial.Slot, partial.Interval); err != nil {
+		return err
+	}
+	end := r.cfg.Interval.End(partial.Window)
+	if w := r.slots[partial.Slot].watermark; w != wire.NoWatermark && end <= w {
+		return fmt.Errorf("partial of slot %d for the window that ends at %d, after its watermark %d", partial.Slot, end, w)
+	}
+	if r.started && end <= r.state.Closed {
+		return nil // counted before the crash: partials come before the watermark that closed their window
+	}
+	w := r.windows[partial.Window]
+	if w == nil {
+		w = &counts{offset: offset, words: make(map[string]int64)}
+		r.windows[partial.Window] = w
+	}
+	w.lines += partial.Lines
+	w.late += partial.Late
+	for len(entries) > 0 {
+		word, count, rest, ok := wire.NextEntry(entries)
+		if !ok {
+			return fmt.Errorf("malformed entries in a partial of slot %d", partial.Slot)
+		}
+		w.words[string(word)] += count
+		w.total += count
+		entries = rest
+	}
+	return nil
+}
+
+func (r *Reducer) check(slot int, interval int64) error {
+	if slot >= r.cfg.Partitions || interval != int64(r.cfg.Interval) {
+		return fmt.Errorf("record of slot %d with an interval of %d ms: want a slot below %d and %d ms", slot, interval, r.cfg.Partitions, int64(r.cfg.Interval))
+	}
+	return nil
+}
+
+func (r *Reducer) applyWatermark(offset int64, mark *wire.Watermark) error {
+	if err := r.check(mark.Slot, mark.Interval); err != nil {
+		return err
+	}
+	s := &r.slots[mark.Slot]
+	if mark.Time == wire.NoWatermark {
+		return nil // no offset is committed with it
+	}
+	s.partitions = max(s.partitions, mark.Partitions)
+	if s.first == wire.NoWatermark {
+		s.first = mark.Time
+	}
+	s.watermark = max(s.watermark, mark.Time)
+	s.offset = offset
+	return r.start()
+}
+
+// start sets where a new group begins, once every slot has said where it does: at the window of the earliest.
+func (r *Reducer) start() error {
+	if r.started {
+		return nil
+	}
+	first := int64(math.MaxInt64)
+	for _, s := range r.slots {
+		if s.first == wire.NoWatermark {
+			return nil
+		}
+		first = min(first, s.first)
+	}
+	r.started = true
+	r.state.Closed = r.cfg.Interval.Floor(first)
+	r.state.LastNonEmpty = r.cfg.Interval.Of(first) - 1
+	return nil
+}
+
+// Started tells whether every slot has announced itself, now or before what was committed.
+func (r *Reducer) Started() bool { return r.started }
+
+// Watermark returns the least of the slots' watermarks: wire.NoWatermark until all are known.
+func (r *Reducer) Watermark() int64 {
+	least := int64(math.MaxInt64)
+	for _, s := range r.slots {
+		least = min(least, s.watermark)
+	}
+	return least
+}
+
+// Closed returns the time up to which windows are closed.
+func (r *Reducer) Closed() int64 { return r.state.Closed }
+
+// Next returns the offset after the last record applied.
+func (r *Reducer) Next() int64 { return r.next }
+
+// Window is a closed window's share of one shuffle partition.
+type Window struct {
+	Start, End int64
+	Lines      int64 // of the whole batch
+	Late       int64 // of the whole batch
+	Words      int64
+	Counts     map[string]int64
+}
+
+// Close closes the next window that the watermark has passed, in order; ok is false when none is due. Of a run of empty
+// windows those beyond the first MaxEmpty are skipped: how many is returned, also with ok false.
+func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
+	watermark := r.Watermark()
+	if !r.started || watermark == wire.NoWatermark {
+		return Window{}, 0, false
+	}
+	number := r.cfg.Interval.Of(r.state.Closed)
+	due := r.cfg.Interval.Of(watermark) // the first window that is not due
+	for number < due {
+		if c := r.windows[number]; c != nil {
+			delete(r.windows, number)
+			r.state.LastNonEmpty = number
+			return r.closed(number, c), skipped, true
+		}
+		if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
+			return r.closed(number, &counts{}), skipped, true
+		}
+		next := due
+		for n := range r.windows {
+			next = min(next, n)
+		}
+		skipped += next - number
+		number = next
+		r.state.Closed = r.cfg.Interval.Start(number)
+	}
+	return Window{}, skipped, false
+}
+
+func (r *Reducer) closed(number int64, c *counts) Window {
+	r.state.Closed = r.cfg.Interval.End(number)
+	return Window{
+		Start: r.cfg.Interval.Start(number),
+		End:   r.cfg.Interval.End(number),
+		Lines: c.lines, Late: c.late, Words: c.total, Counts: c.words,
+	}
+}
+
+// Commit returns what to commit with the windows closed so far: the offset from which everything that is still open can
+// be read again, and the state that goes with it. It must not be called before Started.
+func (r *Reducer) Commit() (safe int64, state wire.ReduceState) {
+	safe = r.next
+	for _, w := range r.windows {
+		safe = min(safe, w.offset)
+	}
+	partitions := math.MaxInt
+	for _, s := range r.slots {
+		if s.offset >= 0 {
+			safe = min(safe, s.offset)
+		}
+		partitions = min(partitions, s.partitions)
+	}
+	state = r.state
+	state.LinesPartitions = max(state.LinesPartitions, partitions)
+	r.state.LinesPartitions = state.LinesPartitions
+	return safe, state
+}

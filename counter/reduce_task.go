@@ -1,0 +1,218 @@
+package counter
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"wordcount/counter/reduce"
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+const (
+	transactionBytes = 8 << 20          // of rows and batch records, after which no further window joins a transaction
+	deleteInterval   = 10 * time.Second // between two DeleteRecords of a shuffle partition
+	// How long a stopping task waits for the markers of the last transactions. One that a dead counter left open is there
+	// until the next generation: who waits for it holds the group up.
+	lastRead = 300 * time.Millisecond
+)
+
+// reduceTask sums a shuffle partition's partial counts and writes the windows that all slots have passed.
+type reduceTask struct {
+	task
+	reducer   *reduce.Reducer
+	reader    reader
+	committed bool
+	deleted   time.Time
+	row       []byte
+}
+
+// run is one attempt: from the committed state until ctx ends; what has closed by then is committed.
+func (t *reduceTask) run(ctx context.Context) error {
+	if err := t.start(ctx); err != nil {
+		return err
+	}
+	defer func() { t.reader.Close() }()
+	for {
+		if _, err := t.read(ctx, maxPoll); err != nil {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+				return t.stop(ctx)
+			}
+			return err
+		}
+		if err := t.close(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// stop closes what the combine tasks' last transactions have made ready. It reads on until nothing is left, with a fetch
+// of its own: the one under way may have been answered before.
+func (t *reduceTask) stop(ctx context.Context) error {
+	t.reader.Close()
+	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: t.reducer.Next()}})
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRead)
+	defer cancel()
+	for caughtUp := false; !caughtUp && patience.Err() == nil; {
+		var err error
+		if caughtUp, err = t.read(patience, retryIdle); err != nil && patience.Err() == nil {
+			return err
+		}
+	}
+	return t.close(ctx)
+}
+
+func (t *reduceTask) start(ctx context.Context) error {
+	if err := t.begin(ctx); err != nil {
+		return err
+	}
+	topic := t.cfg.shuffleTopic()
+	// In this order: a reduce deletes below what it has committed.
+	earliest, err := t.broker.Offsets(ctx, topic, kafkaio.Earliest)
+	if err != nil {
+		return err
+	}
+	committed, err := t.broker.Committed(ctx, t.cfg.Group, topic, []int32{t.slot})
+	if err != nil {
+		return err
+	}
+	var state *wire.ReduceState
+	offset, logStart := committed[0].Offset, earliest[t.slot]
+	switch {
+	case offset >= 0:
+		if state, err = t.parseReduceState(committed[0]); err != nil {
+			return err
+		}
+		if offset < logStart {
+			return t.lost(topic, t.slot, "the committed offset lies before the topic's start")
+		}
+	case logStart > 0: // a reduce deletes only what lies below its committed offset
+		return t.lost(topic, t.slot, "no offset is committed")
+	default:
+		offset = 0
+	}
+	t.committed = state != nil
+	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty()}, state, offset)
+	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: offset}})
+	return nil
+}
+
+// read applies the partial counts and watermarks of one poll. It tells whether nothing was left, nor an open transaction.
+func (t *reduceTask) read(ctx context.Context, wait time.Duration) (caughtUp bool, err error) {
+	fetched, err := t.reader.Poll(ctx, wait)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range fetched {
+		var rec kafkaio.Record
+		for f.Next(&rec) {
+			if err := t.reducer.Apply(rec.Offset, rec.Value); err != nil {
+				return false, refusal{shuffleError(f, rec.Offset, err)}
+			}
+		}
+		var gone *kafkaio.OffsetOutOfRangeError
+		if errors.As(f.Err(), &gone) {
+			return false, t.lost(f.Topic, f.Partition, gone.Error())
+		}
+		if err := f.Err(); err != nil {
+			return false, err
+		}
+		caughtUp = f.CaughtUp()
+	}
+	return caughtUp, nil
+}
+
+// close commits the windows that are due, several in a transaction.
+func (t *reduceTask) close(ctx context.Context) error {
+	for {
+		more, err := t.closeSome(ctx)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
+	if !t.reducer.Started() {
+		return false, nil
+	}
+	start := t.clock.Now()
+	rows, batches := packer{max: t.maxBatch[t.cfg.CountsTopic]}, packer{max: t.maxBatch[t.cfg.BatchesTopic]}
+	var closed []reduce.Window
+	var skipped int64
+	for rows.bytes+batches.bytes < transactionBytes {
+		w, s, ok := t.reducer.Close()
+		skipped += s
+		if !ok {
+			break
+		}
+		t.write(&rows, &batches, w, start)
+		w.Counts = nil
+		closed = append(closed, w)
+	}
+	if len(closed) == 0 && skipped == 0 && t.committed {
+		return false, nil
+	}
+	safe, state := t.reducer.Commit()
+	var outputs []kafkaio.Output
+	for topic, p := range map[string]packer{t.cfg.CountsTopic: rows, t.cfg.BatchesTopic: batches} {
+		if len(p.batches) > 0 {
+			outputs = append(outputs, kafkaio.Output{Topic: topic, Partition: t.slot, Batches: p.batches})
+		}
+	}
+	err = t.commit(ctx, outputs, kafkaio.Offset{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: safe, Metadata: state.Encode()})
+	if err != nil {
+		return false, err
+	}
+	t.observe(closed, skipped, start)
+	t.deleteBelow(ctx, safe, !t.committed)
+	t.committed = true
+	return len(closed) > 0, nil
+}
+
+// write appends a window's rows and its batch record.
+func (t *reduceTask) write(rows, batches *packer, w reduce.Window, now int64) {
+	for word, count := range w.Counts {
+		t.row = wire.AppendCount(t.row[:0], w.Start, w.End, []byte(word), count)
+		rows.append(now, []byte(word), t.row)
+	}
+	t.row = wire.AppendBatch(t.row[:0], wire.Batch{
+		WindowStart: time.UnixMilli(w.Start), WindowEnd: time.UnixMilli(w.End),
+		Partition: int(t.slot), Partitions: t.partitions,
+		Lines: w.Lines, Words: w.Words, DistinctWords: int64(len(w.Counts)), LateLines: w.Late,
+		ClosedAt: time.UnixMilli(now),
+	})
+	batches.append(now, wire.AppendTime(nil, w.End), t.row)
+}
+
+func (t *reduceTask) observe(closed []reduce.Window, skipped, start int64) {
+	now := t.clock.Now()
+	seconds := func(ms int64) float64 { return float64(max(ms, 0)) / 1000 }
+	for _, w := range closed {
+		t.metrics.latency.Observe(seconds(now - w.End))
+		t.metrics.scheduling.Observe(seconds(start - w.End))
+		t.metrics.processing.Observe(seconds(now - start))
+	}
+	t.metrics.behind.Set(seconds(now - t.reducer.Closed()))
+	if t.slot != 0 {
+		return
+	}
+	t.metrics.batches.Add(float64(len(closed)))
+	if skipped > 0 {
+		t.metrics.skipped.Add(float64(skipped))
+		t.log.Info("empty windows not reported", "windows", skipped, "until", time.UnixMilli(t.reducer.Closed()).UTC())
+	}
+}
+
+// deleteBelow removes what no task will read again; the first time at once, so that a group whose offsets are lost is
+// known by it.
+func (t *reduceTask) deleteBelow(ctx context.Context, safe int64, now bool) {
+	if !now && time.Since(t.deleted) < deleteInterval {
+		return
+	}
+	t.deleted = time.Now()
+	if err := t.broker.DeleteRecords(ctx, t.cfg.shuffleTopic(), t.slot, safe); err != nil && ctx.Err() == nil {
+		t.log.Warn("shuffle records stay for now", "error", err)
+	}
+}

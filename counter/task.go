@@ -1,0 +1,241 @@
+package counter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"wordcount/counter/window"
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+const (
+	firstRestart = 50 * time.Millisecond
+	maxRestart   = 5 * time.Second
+	lastCommit   = 5 * time.Second // what a stopping task may take for its last transaction; less than the group's session
+	maxRecord    = 256 << 10       // of a shuffle record, bytes
+)
+
+// job is what the tasks of a counter share.
+type job struct {
+	cfg        *Config
+	broker     broker
+	clock      *kafkaio.BrokerClock
+	metrics    *metrics
+	log        *slog.Logger
+	interval   window.Interval
+	limits     limits
+	partitions int  // Q
+	createTime bool // the lines topic has CreateTime
+	maxBatch   map[string]int
+	fail       func(error) // ends the counter
+}
+
+// task is one stage of one slot, in one generation of the group. It is the only one that writes with its transactional
+// id, or finds itself fenced.
+type task struct {
+	*job
+	stage      string
+	slot       int32
+	lines      []int32 // the slot's lines partitions
+	known      int     // every lines partition of the slot below this number is in lines
+	assignment assignment
+	producer   transactional
+}
+
+func (t *task) String() string { return fmt.Sprintf("%s %d", t.stage, t.slot) }
+
+// transactionalID is fixed for a fixed set of inputs: who takes the slot over fences who had it.
+func (t *task) transactionalID() string {
+	return fmt.Sprintf("%s-%s-%s-%d", t.cfg.Group, t.cfg.shuffleTopic(), t.stage, t.slot)
+}
+
+// supervise runs attempts at a task until one ends without error (it was stopped), the task is another
+// member's, or an error is final.
+func (t *task) supervise(ctx context.Context, attempt func(context.Context) error) {
+	t.metrics.tasks.WithLabelValues(t.stage).Inc()
+	defer t.metrics.tasks.WithLabelValues(t.stage).Dec()
+	backoff := firstRestart
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := attempt(ctx)
+		switch {
+		case err == nil, ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			return
+		case errors.Is(err, kafkaio.ErrNotMember):
+			t.waitForNext(ctx, err)
+			return
+		case errors.Is(err, kafkaio.ErrFenced), final(err):
+			// Fenced by a successor, or by a predecessor that woke up? And what looks wrong may be a successor's work: a
+			// task that was frozen finds the records deleted that its successor has read. Only the group knows.
+			switch asked := t.assignment.heartbeat(ctx); {
+			case errors.Is(asked, kafkaio.ErrNotMember):
+				t.waitForNext(ctx, err)
+				return
+			case ctx.Err() != nil:
+				return
+			case final(err):
+				t.fail(fmt.Errorf("%s: %w", t, err))
+				return
+			case asked != nil:
+				err = errors.Join(err, asked)
+			}
+			t.log.Warn("task was fenced, starts over", "task", t.String(), "in", backoff, "error", err)
+		default:
+			t.log.Warn("task starts over", "task", t.String(), "in", backoff, "error", err)
+		}
+		if time.Since(started) > time.Minute {
+			backoff = firstRestart
+		}
+		select {
+		case <-time.After(backoff):
+		case <-ctx.Done():
+		}
+		backoff = min(2*backoff, maxRestart)
+	}
+}
+
+// waitForNext waits for the generation's end: the slot is another member's now.
+func (t *task) waitForNext(ctx context.Context, err error) {
+	t.log.Warn("the group has moved on, the task waits for the next generation", "task", t.String(), "error", err)
+	<-ctx.Done()
+}
+
+// refusal is an error that starting over does not mend.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+// final tells whether starting over is of no use: what was found is wrong, or the broker refuses for good.
+func final(err error) bool {
+	var r refusal
+	if errors.As(err, &r) {
+		return true
+	}
+	var code kafka.Error
+	if !errors.As(err, &code) {
+		return false
+	}
+	switch code {
+	case kafka.MessageSizeTooLarge, kafka.RecordListTooLarge, kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed,
+		kafka.ClusterAuthorizationFailed, kafka.TransactionalIDAuthorizationFailed, kafka.SASLAuthenticationFailed,
+		kafka.UnsupportedSASLMechanism, kafka.UnsupportedVersion, kafka.InvalidTransactionTimeout, kafka.PolicyViolation,
+		kafka.OffsetMetadataTooLarge:
+		return true
+	}
+	return false
+}
+
+// begin takes the transactional id over, and so settles what its last user left.
+func (t *task) begin(ctx context.Context) (err error) {
+	t.producer, err = t.broker.NewTransactional(ctx, t.transactionalID())
+	return err
+}
+
+// commit writes one transaction, tells the metrics how it went, and the clock what time it is at the broker. A stop does not
+// interrupt it: what was read is committed, and readers don't wait for a transaction that was left open.
+func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...kafkaio.Offset) error {
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	start := time.Now()
+	acks, err := t.producer.Commit(ctx, t.assignment.Generation, outputs, offsets)
+	outcome := outcomeCommitted
+	switch {
+	case err == nil:
+	case errors.Is(err, kafkaio.ErrFenced):
+		outcome = outcomeFenced
+	case errors.Is(err, kafkaio.ErrNotMember):
+		outcome = outcomeStale
+	default:
+		outcome = outcomeAborted
+	}
+	t.metrics.transactions.WithLabelValues(t.stage, outcome).Inc()
+	if err != nil {
+		var code kafka.Error
+		if errors.As(err, &code) && (code == kafka.MessageSizeTooLarge || code == kafka.RecordListTooLarge) {
+			return fmt.Errorf("%w: raise max.message.bytes of the topic above the longest word's record (1 MiB is enough for all)", err)
+		}
+		return err
+	}
+	took := time.Since(start)
+	t.metrics.transaction.WithLabelValues(t.stage).Observe(took.Seconds())
+	t.log.Debug("committed", "task", t.String(), "took", took)
+	for _, a := range acks {
+		t.clock.Observe(a.AppendTime, a.Received)
+	}
+	return nil
+}
+
+// patient returns a context that outlives ctx by lastCommit.
+func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	patience, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastCommit, cancel) })
+	return patience, func() { stop(); cancel() }
+}
+
+// packer fills record batches up to a topic's limit.
+type packer struct {
+	max     int
+	batches []*kafkaio.RecordBatch
+	bytes   int
+}
+
+func (p *packer) append(timeMs int64, key, value []byte) {
+	size := len(key) + len(value) + kafkaio.RecordOverhead
+	n := len(p.batches)
+	if n == 0 || p.batches[n-1].Size()+size > p.max {
+		p.batches = append(p.batches, new(kafkaio.RecordBatch))
+		n++
+	}
+	p.batches[n-1].Append(timeMs, key, value)
+	p.bytes += size
+}
+
+// reduceStates reads what the reduce tasks have committed, nil for those that have not yet.
+func (j *job) reduceStates(ctx context.Context) ([]*wire.ReduceState, error) {
+	all := make([]int32, j.partitions)
+	for q := range all {
+		all[q] = int32(q)
+	}
+	offsets, err := j.broker.Committed(ctx, j.cfg.Group, j.cfg.shuffleTopic(), all)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]*wire.ReduceState, j.partitions)
+	for q, o := range offsets {
+		if o.Offset < 0 {
+			continue
+		}
+		if states[q], err = j.parseReduceState(o); err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
+}
+
+func (j *job) parseReduceState(o kafkaio.Offset) (*wire.ReduceState, error) {
+	s, err := wire.ParseReduceState(o.Metadata)
+	if errors.Is(err, wire.ErrNoMetadata) {
+		return nil, j.lost(o.Topic, o.Partition, err.Error())
+	}
+	if err != nil {
+		return nil, refusal{err}
+	}
+	if s.Interval != int64(j.interval) || s.Partitions != j.partitions {
+		return nil, refusal{otherSettings(fmt.Sprintf("topic %s was written with --batch-interval %v and %d partitions, this counter has %v and %d",
+			o.Topic, time.Duration(s.Interval)*time.Millisecond, s.Partitions, j.cfg.BatchInterval, j.partitions))}
+	}
+	return &s, nil
+}
+
+// lost is the refusal to guess where to go on.
+func (j *job) lost(topic string, partition int32, why string) error {
+	return refusal{fmt.Errorf("group %s has run before, but where it was in %s/%d is lost (%s): its offsets expired "+
+		"(offsets.retention.minutes) or were reset with a tool. Going on from anywhere else would lose lines or count them twice. "+
+		"Start over with a new --group and new output topics; docs/operations.md, section Lost offsets, has the details", j.cfg.Group, topic, partition, why)}
+}

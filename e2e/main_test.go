@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/testcontainers/testcontainers-go"
+
+	"wordcount/standalone/embedded"
+)
+
+// programs are the services that every test runs.
+var programs *Programs
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "wordcount-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "make a folder for the programs:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	programs = NewPrograms(dir)
+	if os.Getenv("TESTCONTAINERS_HOST_OVERRIDE") == "" && engineRunsHere() {
+		os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "localhost")
+	}
+	status := m.Run()
+	if shared.Kafka != nil {
+		if err := testcontainers.TerminateContainer(shared.Kafka); err != nil {
+			fmt.Fprintln(os.Stderr, "remove the Kafka container:", err)
+		}
+	}
+	if shared.noDocker != nil {
+		fmt.Fprintf(os.Stderr, "\n!!! NOT TESTED ON A REAL KAFKA: no Docker engine answers (%v).\n!!! E2E_DOCKER=required makes this a failure.\n\n", shared.noDocker)
+	}
+	return status
+}
+
+// shared is the broker of all tests of this run.
+var shared struct {
+	once     sync.Once
+	noDocker error
+	err      error
+	*Kafka
+}
+
+// realKafka starts Kafka for the first test that asks. It skips the test where no Docker engine answers, unless
+// E2E_DOCKER=required.
+func realKafka(t *testing.T) *Kafka {
+	t.Helper()
+	shared.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		defer cancel()
+		if shared.noDocker = dockerAnswers(ctx); shared.noDocker == nil {
+			began := time.Now()
+			shared.Kafka, shared.err = StartKafka(ctx)
+			t.Logf("%s in %.1f s", KafkaImage, time.Since(began).Seconds())
+		}
+	})
+	switch required := os.Getenv("E2E_DOCKER") == "required"; {
+	case shared.noDocker != nil && required:
+		t.Fatalf("E2E_DOCKER=required, and no Docker engine answers: %v", shared.noDocker)
+	case shared.noDocker != nil:
+		t.Skipf("no Docker engine answers: %v", shared.noDocker)
+	case shared.err != nil:
+		t.Fatal(shared.err)
+	}
+	return shared.Kafka
+}
+
+// engineRunsHere says whether the engine's process is one of this machine's, so that published ports are at localhost. Where
+// /.dockerenv exists testcontainers takes the machine for a container, and would look for them at its bridge's address.
+func engineRunsHere() bool {
+	names, _ := filepath.Glob("/proc/[0-9]*/comm")
+	for _, name := range names {
+		if comm, err := os.ReadFile(name); err == nil && string(comm) == "dockerd\n" {
+			return true
+		}
+	}
+	return false
+}
+
+func dockerAnswers(ctx context.Context) (err error) {
+	defer func() { // testcontainers panics where it finds no Docker host at all
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	provider, err := testcontainers.NewDockerProvider()
+	if err != nil {
+		return err
+	}
+	defer provider.Close()
+	return provider.Health(ctx)
+}
+
+// embeddedBroker starts the broker of standalone for one test.
+func embeddedBroker(t *testing.T) (address string) {
+	t.Helper()
+	broker, err := embedded.Start("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	return broker.Addr()
+}

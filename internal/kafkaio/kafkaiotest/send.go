@@ -1,0 +1,168 @@
+package kafkaiotest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"wordcount/internal/kafkaio"
+)
+
+func (f *fixture) producer(c *kafkaio.Client, topic string) *kafkaio.Producer {
+	f.Helper()
+	p, err := c.NewProducer(f.ctx, topic)
+	f.must(err)
+	return p
+}
+
+func (f *fixture) send(p *kafkaio.Producer, partition int32, values ...string) kafkaio.Ack {
+	f.Helper()
+	ack, err := p.Send(f.ctx, partition, batch(values...))
+	f.must(err)
+	return ack
+}
+
+func (f *fixture) wantCommitted(topic string, want ...[]string) {
+	f.Helper()
+	if got := f.committed(topic); !slices.EqualFunc(got, want, slices.Equal) {
+		f.Errorf("topic %s has %.300q, want %.300q", topic, got, want)
+	}
+}
+
+func testSend(f *fixture) {
+	topic := f.topic("t", 2, "message.timestamp.type", "LogAppendTime")
+	p := f.producer(f.client, topic)
+	if p.Partitions() != 2 || p.MaxBatchBytes() < 1_000_000 {
+		f.Errorf("%d partitions, batches up to %d bytes", p.Partitions(), p.MaxBatchBytes())
+	}
+	before := time.Now().UnixMilli()
+	first := f.send(p, 1, "a", "b")
+	second := f.send(p, 1, "c")
+	if first.BaseOffset != 0 || second.BaseOffset != 2 {
+		f.Errorf("base offsets %d, %d, want 0, 2", first.BaseOffset, second.BaseOffset)
+	}
+	if f.AppendTime && (first.AppendTime < before-1000 || second.AppendTime < first.AppendTime || second.AppendTime > time.Now().UnixMilli()+1000) {
+		f.Errorf("append times %d, %d; it is about %d", first.AppendTime, second.AppendTime, before)
+	}
+	if age := time.Since(second.Received); age < 0 || age > patience {
+		f.Errorf("the answer came %v ago", age)
+	}
+	created := f.topic("created", 1)
+	if ack := f.send(f.producer(f.client, created), 0, "x"); ack.AppendTime != -1 {
+		f.Errorf("append time %d on a topic with CreateTime", ack.AppendTime)
+	}
+	f.wantCommitted(topic, nil, []string{"a", "b", "c"})
+}
+
+// testSendAnswerLost: the broker has the batch, but the producer does not know.
+func testSendAnswerLost(f *fixture) {
+	topic := f.topic("t", 1)
+	c, proxy := f.behind()
+	p := f.producer(c, topic)
+	f.send(p, 0, "a")
+	proxy.lose(protocol.Produce, 3, true)
+	if ack := f.send(p, 0, "b", "c"); ack.BaseOffset != 1 {
+		f.Errorf("base offset %d, want 1", ack.BaseOffset)
+	}
+	if n := proxy.left(protocol.Produce); n != 0 {
+		f.Fatalf("%d answers were not lost", n)
+	}
+	if ack := f.send(p, 0, "d"); ack.BaseOffset != 3 {
+		f.Errorf("base offset %d, want 3", ack.BaseOffset)
+	}
+	f.wantCommitted(topic, []string{"a", "b", "c", "d"})
+}
+
+func testSendRequestLost(f *fixture) {
+	topic := f.topic("t", 1)
+	c, proxy := f.behind()
+	p := f.producer(c, topic)
+	proxy.lose(protocol.Produce, 3, false)
+	f.send(p, 0, "a", "b")
+	f.send(p, 0, "c")
+	if n := proxy.left(protocol.Produce); n != 0 {
+		f.Fatalf("%d requests were not lost", n)
+	}
+	f.wantCommitted(topic, []string{"a", "b", "c"})
+}
+
+// testSendRefused: what the broker refuses for good is an error, and the next batch goes through.
+func testSendRefused(f *fixture) {
+	if !f.Strict {
+		f.Skip("this broker takes batches of any size")
+	}
+	topic := f.topic("t", 1, "max.message.bytes", "1000")
+	p := f.producer(f.client, topic)
+	if p.MaxBatchBytes() != 1000 {
+		f.Errorf("batches up to %d bytes, want 1000", p.MaxBatchBytes())
+	}
+	f.send(p, 0, "a")
+	if _, err := p.Send(f.ctx, 0, batch(string(make([]byte, 2000)))); !errors.Is(err, kafka.MessageSizeTooLarge) {
+		f.Errorf("got %v", err)
+	}
+	f.send(p, 0, "b")
+	f.wantCommitted(topic, []string{"a", "b"})
+}
+
+// testSendInterrupted: after the context's end nobody knows whether the batch was written; the same one again is no second copy.
+func testSendInterrupted(f *fixture) {
+	topic := f.topic("t", 1)
+	c, proxy := f.behind()
+	p := f.producer(c, topic)
+	proxy.lose(protocol.Produce, 1_000_000, true)
+	short, cancel := context.WithTimeout(f.ctx, 200*time.Millisecond)
+	defer cancel()
+	b := batch("a", "b")
+	if _, err := p.Send(short, 0, b); !errors.Is(err, context.DeadlineExceeded) {
+		f.Errorf("got %v", err)
+	}
+	proxy.lose(protocol.Produce, 0, true)
+	if ack, err := p.Send(f.ctx, 0, b); err != nil || ack.BaseOffset != 0 {
+		f.Errorf("got %+v, %v", ack, err)
+	}
+	f.wantCommitted(topic, []string{"a", "b"})
+}
+
+// testSendThroughOutages: each line once and in order, whatever happens to connections.
+func testSendThroughOutages(f *fixture) {
+	const partitions, batches, lines = 3, 60, 20
+	topic := f.topic("t", partitions)
+	c, proxy := f.behind()
+	p := f.producer(c, topic)
+	sent := make(chan struct{}, partitions*batches)
+	var sending sync.WaitGroup
+	want := make([][]string, partitions)
+	for partition := range want {
+		sending.Go(func() {
+			for n := range batches {
+				var values []string
+				for i := range lines {
+					values = append(values, fmt.Sprintf("%d-%d", partition, n*lines+i))
+				}
+				want[partition] = append(want[partition], values...)
+				if ack, err := p.Send(f.ctx, int32(partition), batch(values...)); err != nil || ack.BaseOffset != int64(n*lines) {
+					f.Errorf("partition %d, batch %d: %+v, %v", partition, n, ack, err)
+					return
+				}
+				sent <- struct{}{}
+			}
+		})
+	}
+	for outage := range 5 {
+		for range partitions * batches / 6 {
+			<-sent
+		}
+		proxy.lose(protocol.Produce, 2, outage%2 == 0)
+		proxy.setReachable(false)
+		time.Sleep(time.Duration(outage) * 50 * time.Millisecond) // it is away so long
+		proxy.setReachable(true)
+	}
+	sending.Wait()
+	f.wantCommitted(topic, want...)
+}

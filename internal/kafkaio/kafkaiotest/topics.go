@@ -1,0 +1,91 @@
+package kafkaiotest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"wordcount/internal/kafkaio"
+)
+
+func testEnsureTopic(f *fixture) {
+	topic := f.topic("t", 3, "message.timestamp.type", "LogAppendTime", "max.message.bytes", "2000000")
+	settings, err := f.client.TopicSettings(f.ctx, topic)
+	f.must(err)
+	if want := (kafkaio.TopicSettings{LogAppendTime: true, MaxMessageBytes: 2_000_000}); settings != want {
+		f.Errorf("settings %+v, want %+v", settings, want)
+	}
+
+	// An existing topic stays as it is.
+	n, err := f.client.EnsureTopic(f.ctx, kafkaio.TopicSpec{Name: topic, Partitions: 7, ReplicationFactor: 1})
+	f.must(err)
+	if n != 3 {
+		f.Errorf("an existing topic has %d partitions, want 3", n)
+	}
+	again, err := f.client.TopicSettings(f.ctx, topic)
+	f.must(err)
+	if again != settings {
+		f.Errorf("settings were changed: %+v", again)
+	}
+
+	plain, err := f.client.TopicSettings(f.ctx, f.topic("plain", 1))
+	f.must(err)
+	if plain.LogAppendTime || plain.MaxMessageBytes < 1_000_000 || plain.MaxMessageBytes > 1_100_000 {
+		f.Errorf("settings of a topic without any: %+v", plain)
+	}
+
+	if !f.Strict {
+		return
+	}
+	_, err = f.client.EnsureTopic(f.ctx, kafkaio.TopicSpec{Name: "not a topic's name!", Partitions: 1, ReplicationFactor: 1})
+	if !errors.Is(err, kafka.InvalidTopic) || !strings.Contains(err.Error(), "not a topic's name!") {
+		f.Errorf("invalid name: %v", err)
+	}
+}
+
+func testWaitTopic(f *fixture) {
+	type found struct {
+		partitions int
+		err        error
+	}
+	waiting := make(chan found, 1)
+	waiter, p := f.behind()
+	go func() {
+		n, err := waiter.WaitTopic(f.ctx, f.id+"-later")
+		waiting <- found{n, err}
+	}()
+	for connections := 0; connections == 0; time.Sleep(time.Millisecond) { // it has asked
+		_, connections = p.counts(0)
+	}
+	select {
+	case got := <-waiting:
+		f.Fatalf("found a topic that is not there: %+v", got)
+	case <-time.After(100 * time.Millisecond):
+	}
+	f.topic("later", 2)
+	if got := <-waiting; got.err != nil || got.partitions != 2 {
+		f.Errorf("got %+v, want 2 partitions", got)
+	}
+
+	short, cancel := context.WithTimeout(f.ctx, 300*time.Millisecond)
+	defer cancel()
+	if _, err := f.client.WaitTopic(short, f.id+"-never"); !errors.Is(err, context.DeadlineExceeded) {
+		f.Errorf("a topic that never comes: %v", err)
+	}
+}
+
+// testOtherTopic: a client for some topics says so when asked for another, and does not wait for it for ever.
+func testOtherTopic(f *fixture) {
+	topic := f.topic("t", 1)
+	c := kafkaio.NewClient(kafkaio.Config{Brokers: []string{f.Addr}, Topics: []string{topic}})
+	defer c.Close()
+	if n, err := c.WaitTopic(f.ctx, topic); n != 1 || err != nil {
+		f.Errorf("got %d, %v", n, err)
+	}
+	if _, err := c.WaitTopic(f.ctx, "another"); err == nil || f.ctx.Err() != nil {
+		f.Errorf("another topic: %v", err)
+	}
+}

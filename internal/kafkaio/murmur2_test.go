@@ -1,0 +1,43 @@
+package kafkaio
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/segmentio/kafka-go"
+)
+
+func TestPartitionIsKafkas(t *testing.T) {
+	// org.apache.kafka.common.utils.UtilsTest.testMurmur2
+	for key, want := range map[string]int32{
+		"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536,
+		"a-little-bit-longer-string": -1486304829, "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107,
+	} {
+		if got := int32(murmur2([]byte(key))); got != want {
+			t.Errorf("murmur2(%q) = %d, want %d", key, got, want)
+		}
+	}
+
+	const partitions = 7
+	numbers := make([]int, partitions)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := range 2000 {
+		key := make([]byte, n%41)
+		for i := range key {
+			key[i] = byte(random.Uint32())
+		}
+		want := kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: key}, numbers...)
+		if got := Partition(key, partitions); int(got) != want {
+			t.Fatalf("Partition(%x) = %d, kafka-go has %d", key, got, want)
+		}
+	}
+}
+
+func BenchmarkPartition(b *testing.B) {
+	for b.Loop() {
+		Partition([]byte("streaming"), 4)
+	}
+}

@@ -1,0 +1,333 @@
+package kafkaio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/addoffsetstotxn"
+	"github.com/segmentio/kafka-go/protocol/addpartitionstotxn"
+	"github.com/segmentio/kafka-go/protocol/endtxn"
+	"github.com/segmentio/kafka-go/protocol/txnoffsetcommit"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// transactionTimeout is when the broker aborts a transaction whose producer is gone and has no successor.
+	transactionTimeout = 20 * time.Second
+	// requestPatience bounds the retries inside a transaction: past it the task is better started over.
+	requestPatience = 10 * time.Second
+)
+
+// Errors of Transactional.Commit that say how to go on. Any other: the transaction did not happen or is undecided;
+// start over with NewTransactional, which settles it.
+var (
+	// ErrFenced: another producer uses the transactional id. Nothing was written (unless all was, and the connection broke
+	// before the answer came). Who is still a member of the group (a heartbeat sent now succeeds) may start over.
+	ErrFenced = errors.New("fenced by another producer with the same transactional id")
+	// ErrNotMember: the group's generation is over for this member. Nothing was written. Join again.
+	ErrNotMember = errors.New("no longer a member of the group's generation")
+)
+
+// Generation is a member's place in a consumer group; TxnOffsetCommit is refused when it is over (KIP-447).
+type Generation struct {
+	Group    string
+	ID       int32
+	MemberID string
+}
+
+// Output is what a transaction writes to one partition: batches in order, none empty, each at most the topic's
+// max.message.bytes.
+type Output struct {
+	Topic     string
+	Partition int32
+	Batches   []*RecordBatch
+}
+
+// Transactional is a transactional producer (KIP-98): the one user of its id. It belongs to one goroutine.
+type Transactional struct {
+	client    *Client
+	id        string
+	key       coordinatorKey
+	producer  int64
+	epoch     int16
+	sequences map[topicPartition]int32
+
+	last       decision // of the id's last transaction, before this producer
+	begun      bool     // the coordinator has answered that something belongs to the transaction
+	unanswered bool     // a batch was sent, and may be on its way yet
+}
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+// NewTransactional fences every earlier user of the transactional id and waits until the transaction that it left is
+// committed or aborted, so what is read afterwards (committed offsets) is settled, but for a broker's mistake: see Settle.
+func (c *Client) NewTransactional(ctx context.Context, id string) (*Transactional, error) {
+	t := &Transactional{client: c, id: id, key: transactionKey(id), sequences: make(map[topicPartition]int32)}
+	var err error
+	if t.last, err = t.lastDecision(ctx); err != nil {
+		return nil, fmt.Errorf("start transactional producer %s: %w", id, err)
+	}
+	if t.producer, t.epoch, err = c.initProducerID(ctx, id); err != nil {
+		return nil, fmt.Errorf("start transactional producer %s: %w", id, err)
+	}
+	return t, nil
+}
+
+// Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. The transaction is open
+// only while it is sent. It returns the answers to each output's last batch (−1, −1 without one). After an error the
+// producer is void, and so are the batches: what was sent of them may still be on its way.
+func (t *Transactional) Commit(ctx context.Context, gen Generation, outputs []Output, offsets []Offset) ([]Ack, error) {
+	t.begun, t.unanswered = false, false
+	acks, err := t.write(ctx, gen, outputs, offsets)
+	switch {
+	case err == nil && !t.begun: // nothing to write
+		return acks, nil
+	case err == nil:
+		if err = t.end(ctx, true); err == nil {
+			return acks, nil
+		}
+		// Undecided: only the coordinator knows, and NewTransactional asks it.
+	case !t.begun, t.unanswered, errors.Is(err, ErrFenced), ctx.Err() != nil:
+		// A batch that comes after an abort of the same epoch could stay open for ever (KIP-890): NewTransactional aborts
+		// with a new one.
+	default:
+		if abort := t.end(ctx, false); abort != nil {
+			err = fmt.Errorf("%w (and abort: %v)", err, abort)
+		}
+	}
+	return nil, fmt.Errorf("transaction of %s: %w", t.id, err)
+}
+
+func (t *Transactional) write(ctx context.Context, gen Generation, outputs []Output, offsets []Offset) ([]Ack, error) {
+	if err := t.addPartitions(ctx, outputs); err != nil {
+		return nil, fmt.Errorf("add partitions: %w", err)
+	}
+	var acks []Ack
+	var work errgroup.Group // neither ends the other: a transaction is aborted when everything is answered
+	work.Go(func() (err error) {
+		acks, err = t.produce(ctx, outputs)
+		return err
+	})
+	work.Go(func() error { return t.commitOffsets(ctx, gen, offsets) })
+	return acks, work.Wait()
+}
+
+// call retries one request of the transaction within requestPatience and makes fencing one error.
+func (t *Transactional) call(ctx context.Context, operation string, try func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, requestPatience)
+	defer cancel()
+	var last error
+	err := retry(bounded, t.client.log, operation+" of "+t.id, func() error {
+		last = try(bounded)
+		return last
+	})
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		err = fmt.Errorf("no success in %v: %w", requestPatience, last)
+	}
+	var code kafka.Error
+	if errors.As(err, &code) {
+		switch code {
+		case kafka.InvalidProducerEpoch, kafka.ProducerFenced, kafka.InvalidTransactionState, kafka.InvalidProducerIDMapping:
+			return fmt.Errorf("%w (%s)", ErrFenced, code.Title())
+		case kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.RebalanceInProgress, kafka.FencedInstanceID:
+			return fmt.Errorf("%w (%s)", ErrNotMember, code.Title())
+		}
+	}
+	return err
+}
+
+func (t *Transactional) addPartitions(ctx context.Context, outputs []Output) error {
+	req := &addpartitionstotxn.Request{TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch}
+	for _, o := range outputs {
+		if len(o.Batches) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(req.Topics, func(r addpartitionstotxn.RequestTopic) bool { return r.Name == o.Topic })
+		if i < 0 {
+			i = len(req.Topics)
+			req.Topics = append(req.Topics, addpartitionstotxn.RequestTopic{Name: o.Topic})
+		}
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, o.Partition)
+	}
+	return t.add(ctx, req)
+}
+
+func (t *Transactional) add(ctx context.Context, req *addpartitionstotxn.Request) error {
+	if len(req.Topics) == 0 {
+		return nil
+	}
+	return t.call(ctx, "add partitions to the transaction", func(ctx context.Context) error {
+		m, err := t.client.toCoordinator(ctx, t.key, req)
+		if err != nil {
+			return err
+		}
+		for _, topic := range m.(*addpartitionstotxn.Response).Results {
+			for _, p := range topic.Results {
+				// OperationNotAttempted (55) goes with the error of another partition.
+				if p.ErrorCode != 0 && p.ErrorCode != 55 {
+					return t.client.coordinated(t.key, p.ErrorCode)
+				}
+			}
+		}
+		t.begun = true
+		return nil
+	})
+}
+
+// produce sends the outputs' batches: the first of each together, then the second ones, and so on, because a request
+// may have one batch for a partition.
+func (t *Transactional) produce(ctx context.Context, outputs []Output) ([]Ack, error) {
+	acks := make([]Ack, len(outputs))
+	for i := range acks {
+		acks[i] = Ack{BaseOffset: -1, AppendTime: -1} // of an output without batches
+	}
+	for round := 0; ; round++ {
+		var due []int
+		for i, o := range outputs {
+			if round < len(o.Batches) {
+				due = append(due, i)
+			}
+		}
+		if len(due) == 0 {
+			return acks, nil
+		}
+		if err := t.produceRound(ctx, outputs, due, round, acks); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (t *Transactional) produceRound(ctx context.Context, outputs []Output, due []int, round int, acks []Ack) error {
+	pending := make([]encoded, len(due))
+	for k, i := range due {
+		o := outputs[i]
+		at := topicPartition{o.Topic, o.Partition}
+		b := o.Batches[round]
+		pending[k] = encoded{o.Topic, o.Partition, b.encode(t.producer, t.epoch, t.sequences[at], true)}
+		t.sequences[at] = nextSequence(t.sequences[at], b.count)
+	}
+	return t.call(ctx, "produce", func(ctx context.Context) error {
+		byLeader := make(map[int32][]int)
+		for k, e := range pending {
+			leader, err := t.client.leader(ctx, e.topic, e.partition)
+			if err != nil {
+				return fmt.Errorf("produce to %s/%d: %w", e.topic, e.partition, err)
+			}
+			byLeader[leader] = append(byLeader[leader], k)
+		}
+		results := make([]error, len(pending))
+		var work errgroup.Group
+		for leader, ks := range byLeader {
+			work.Go(func() error {
+				batches := make([]encoded, len(ks))
+				for j, k := range ks {
+					batches[j] = pending[k]
+				}
+				got, errs, err := t.client.produce(ctx, leader, t.id, batches)
+				if err != nil {
+					return err
+				}
+				for j, k := range ks {
+					if results[k] = errs[j]; errs[j] == nil {
+						acks[due[k]] = got[j]
+					}
+				}
+				return nil
+			})
+		}
+		if err := work.Wait(); err != nil {
+			t.unanswered = true
+			return err // all are sent again: the broker knows those it has by their sequence
+		}
+		t.unanswered = false
+		// A final refusal is worth more than one that a retry may mend.
+		for _, mendable := range []bool{false, true} {
+			for k, err := range results {
+				if err != nil && retriable(err) == mendable {
+					return fmt.Errorf("produce to %s/%d: %w", pending[k].topic, pending[k].partition, err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (t *Transactional) commitOffsets(ctx context.Context, gen Generation, offsets []Offset) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	if err := t.addGroup(ctx, gen.Group); err != nil {
+		return fmt.Errorf("add the group to the transaction: %w", err)
+	}
+	t.begun = true
+	req := &txnoffsetcommit.Request{
+		TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch,
+		GroupID: gen.Group, GenerationID: gen.ID, MemberID: gen.MemberID,
+	}
+	for _, o := range offsets {
+		i := slices.IndexFunc(req.Topics, func(r txnoffsetcommit.RequestTopic) bool { return r.Name == o.Topic })
+		if i < 0 {
+			i = len(req.Topics)
+			req.Topics = append(req.Topics, txnoffsetcommit.RequestTopic{Name: o.Topic})
+		}
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, txnoffsetcommit.RequestPartition{
+			Partition: o.Partition, CommittedOffset: o.Offset, CommittedLeaderEpoch: -1, CommittedMetadata: o.Metadata})
+	}
+	group := groupKey(gen.Group)
+	err := t.call(ctx, "commit offsets", func(ctx context.Context) error {
+		m, err := t.client.toCoordinator(ctx, group, req)
+		if err != nil {
+			return err
+		}
+		for _, topic := range m.(*txnoffsetcommit.Response).Topics {
+			for _, p := range topic.Partitions {
+				if err := t.client.coordinated(group, p.ErrorCode); err != nil {
+					return fmt.Errorf("%s/%d: %w", topic.Name, p.Partition, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("commit offsets: %w", err)
+	}
+	return nil
+}
+
+func (t *Transactional) addGroup(ctx context.Context, group string) error {
+	return t.call(ctx, "add the group to the transaction", func(ctx context.Context) error {
+		m, err := t.client.toCoordinator(ctx, t.key, &addoffsetstotxn.Request{
+			TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch, GroupID: group})
+		if err != nil {
+			return err
+		}
+		return t.client.coordinated(t.key, m.(*addoffsetstotxn.Response).ErrorCode)
+	})
+}
+
+// end commits or aborts. A resend of the same decision is answered like the first.
+func (t *Transactional) end(ctx context.Context, commit bool) error {
+	operation := "abort"
+	if commit {
+		operation = "commit"
+	}
+	err := t.call(ctx, operation, func(ctx context.Context) error {
+		m, err := t.client.toCoordinator(ctx, t.key, &endtxn.Request{
+			TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch, Committed: commit})
+		if err != nil {
+			return err
+		}
+		return t.client.coordinated(t.key, m.(*endtxn.Response).ErrorCode)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", operation, err)
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package producer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+
+	"wordcount/internal/service"
+)
+
+const (
+	inMemory   = 16 << 20 // files up to this size are kept in memory
+	maxOffsets = 1 << 20  // of a larger file's index: 8 MiB
+	readAhead  = 16 << 10 // of a larger file, for one line
+)
+
+// fileSource chooses lines of a text file at random, each with the same probability, for ever.
+type fileSource struct {
+	path    string
+	text    text
+	random  *rand.Rand
+	longest longest
+}
+
+// text holds the lines of a file that are not blank, without white space around them.
+type text interface {
+	len() int64
+	at(i int64) ([]byte, error) // valid until the next call
+	close() error
+}
+
+// openFile reads the file once, to know its lines. The seed decides which lines are chosen. The error is a
+// *service.UsageError when another --file mends it.
+func openFile(ctx context.Context, path string, seed int64) (*fileSource, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, wrongFile(path, "want a text file that can be read: %w", bare(err))
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		err = wrongFile(path, "want a text file that can be read: %w", bare(err))
+	case !info.Mode().IsRegular():
+		err = wrongFile(path, "want a regular text file, it is a %s", kind(info.Mode()))
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	s := &fileSource{path: path, random: rand.New(rand.NewPCG(uint64(seed), 0))}
+	if info.Size() <= inMemory {
+		s.text, s.longest, err = readText(ctx, f)
+	} else {
+		s.text, s.longest, err = indexText(ctx, f, info.Size(), maxOffsets)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, wrongFile(path, "%w", bare(err))
+	case s.text.len() == 0:
+		s.text.close()
+		return nil, wrongFile(path, "want at least one line that is not blank, there is none")
+	}
+	return s, nil
+}
+
+// wrongFile is a *service.UsageError about --file.
+func wrongFile(path, format string, args ...any) error {
+	return service.Usagef("--file: %q is not accepted: %w", path, fmt.Errorf(format, args...))
+}
+
+// bare is err without operation and path, which the message has already.
+func bare(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}
+
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "pipe"
+	}
+	return "device or socket"
+}
+
+// Limit refuses a file with a line that Kafka would refuse, whether that line is going to be chosen or not.
+func (s *fileSource) Limit(maxBytes int) error {
+	if s.longest.bytes <= maxBytes {
+		return nil
+	}
+	return wrongFile(s.path, "line %d has %d bytes, and the topic takes lines up to %d: shorten it, or raise the topic's max.message.bytes",
+		s.longest.number, s.longest.bytes, maxBytes)
+}
+
+// Next chooses a line. It never ends.
+func (s *fileSource) Next(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	line, err := s.text.at(s.random.Int64N(s.text.len()))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.path, err)
+	}
+	return line, nil
+}
+
+func (s *fileSource) Close() error { return s.text.close() }
+
+// memoryText is a text in memory.
+type memoryText struct {
+	data  []byte
+	lines []span
+}
+
+type span struct{ start, end uint32 }
+
+// readText reads f, of at most inMemory bytes or little more, and closes it.
+func readText(ctx context.Context, f *os.File) (text, longest, error) {
+	defer f.Close()
+	m := &memoryText{}
+	var err error
+	if m.data, err = io.ReadAll(io.LimitReader(f, maxLine)); err != nil {
+		return nil, longest{}, err
+	}
+	found, err := scan(ctx, bytes.NewReader(m.data), func(offset int64, line []byte) {
+		start := int(offset) + bytes.Index(m.data[offset:], line)
+		m.lines = append(m.lines, span{uint32(start), uint32(start + len(line))})
+	})
+	return m, found, err
+}
+
+func (m *memoryText) len() int64 { return int64(len(m.lines)) }
+
+func (m *memoryText) at(i int64) ([]byte, error) {
+	l := m.lines[i]
+	return m.data[l.start:l.end], nil
+}
+
+func (m *memoryText) close() error { return nil }
+
+// indexedText is a text in a file, which must not change meanwhile.
+type indexedText struct {
+	file  *os.File
+	size  int64
+	index *index
+	lines *lineReader
+}
+
+// indexText reads size bytes of f; the text closes f.
+func indexText(ctx context.Context, f *os.File, size int64, maxOffsets int) (text, longest, error) {
+	x, err := newIndex(ctx, io.NewSectionReader(f, 0, size), maxOffsets)
+	if err != nil {
+		f.Close()
+		return nil, longest{}, err
+	}
+	return &indexedText{file: f, size: size, index: x, lines: newLineReader(nil, readAhead)}, x.longest, nil
+}
+
+func (t *indexedText) len() int64 { return t.index.lines }
+
+func (t *indexedText) at(i int64) ([]byte, error) {
+	offset, skip := t.index.find(i)
+	t.lines.r.Reset(io.NewSectionReader(t.file, offset, t.size-offset))
+	for {
+		raw, err := t.lines.next()
+		if err == io.EOF {
+			return nil, errors.New("the file has fewer lines than at the start; it must not change while it is published")
+		}
+		if err != nil {
+			return nil, err
+		}
+		line := strip(raw)
+		switch {
+		case len(line) == 0:
+		case skip == 0:
+			return line, nil
+		default:
+			skip--
+		}
+	}
+}
+
+func (t *indexedText) close() error { return t.file.Close() }

@@ -1,0 +1,115 @@
+package producer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// While a batch is under way the next one fills up to laneBytes; then the chooser waits.
+func TestLaneIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLane(0, 1<<20)
+		line := bytes.Repeat([]byte("x"), 1000)
+		var put int
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			for {
+				if err := l.put(ctx, line, time.Now(), nil); err != nil {
+					ended <- err
+					return
+				}
+				put++
+			}
+		}()
+		synctest.Wait() // the chooser waits for room
+		first := put
+		if bytes := first * 1000; bytes > laneBytes || bytes < laneBytes*9/10 {
+			t.Errorf("%d bytes fit, want nearly %d", bytes, laneBytes)
+		}
+		b := l.take(&batch{})
+		if b.records.Len() != first || b.records.Size() > laneBytes || b.bytes != first*1000 {
+			t.Errorf("took %d lines of %d bytes, %d with overhead", b.records.Len(), b.bytes, b.records.Size())
+		}
+		synctest.Wait()
+		if put != 2*first {
+			t.Errorf("after the first batch was taken %d lines fit, want %d", put-first, first)
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("put: %v", err)
+		}
+	})
+}
+
+// A line that is larger than laneBytes is a batch of its own.
+func TestLaneTakesALargeLine(t *testing.T) {
+	l := newLane(0, 1<<20)
+	if err := l.put(t.Context(), make([]byte, 2*laneBytes), time.Now(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if l.add([]byte("x"), time.Now(), nil) {
+		t.Error("another line beside it")
+	}
+	if b := l.take(&batch{}); b.records.Len() != 1 {
+		t.Errorf("%d lines", b.records.Len())
+	}
+}
+
+func TestLaneEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLane(0, 1<<20)
+		taken := make(chan *batch)
+		go func() {
+			for {
+				b := l.take(new(batch))
+				taken <- b
+				if b == nil {
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		l.put(t.Context(), []byte("last"), time.Now(), &shown{0, []byte("last")})
+		l.close()
+		if b := <-taken; b == nil || b.records.Len() != 1 || len(b.shown) != 1 {
+			t.Errorf("before the end: %+v", b)
+		}
+		if b := <-taken; b != nil {
+			t.Errorf("after the end: %+v", b)
+		}
+
+		l = newLane(0, 1<<20)
+		go func() {
+			synctest.Wait() // put waits for room
+			l.abandon()
+		}()
+		l.put(t.Context(), make([]byte, laneBytes), time.Now(), nil)
+		if err := l.put(t.Context(), []byte("x"), time.Now(), nil); !errors.Is(err, errEnded) {
+			t.Errorf("put into an abandoned lane: %v", err)
+		}
+	})
+}
+
+func TestBatchIsReused(t *testing.T) {
+	l := newLane(0, 1<<20)
+	l.put(t.Context(), []byte("first"), time.Now(), &shown{0, nil})
+	b := l.take(&batch{})
+	b.reset()
+	if b.records.Len() != 0 || b.bytes != 0 || len(b.shown) != 0 {
+		t.Errorf("not empty: %+v", b)
+	}
+}
+
+func TestLaneKeepsToTheTopicsLimit(t *testing.T) {
+	l := newLane(0, 1000)
+	for l.add(make([]byte, 100), time.Now(), nil) {
+	}
+	if b := l.take(&batch{}); b.records.Size() > 1000 || b.records.Len() < 7 {
+		t.Errorf("%d lines of 100 bytes, %d bytes in all", b.records.Len(), b.records.Size())
+	}
+}

@@ -1,0 +1,196 @@
+package producer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wordcount/internal/kafkaio"
+)
+
+// flushTime is for how long lines that were chosen are still sent once the producer is to stop.
+const flushTime = 10 * time.Second
+
+// pipeline takes lines from a source to Kafka: one goroutine chooses, one for each partition sends.
+type pipeline struct {
+	source       Source
+	kafka        *kafkaio.Producer
+	rate         float64 // lines per second, 0: as fast as it can
+	count        int64   // lines to publish, 0: no limit
+	echo         *echo   // nil: lines are not shown
+	metrics      *metrics
+	log          *slog.Logger
+	acknowledged func(appended time.Time) // may be nil
+	flushTime    time.Duration
+
+	lanes  []*lane
+	chosen int64 // the chooser's
+	lines  atomic.Int64
+	bytes  atomic.Int64
+}
+
+// run publishes until the count is reached, the source ends, something fails, or ctx is over; lines that were chosen are
+// then still sent, for p.flushTime at most. The error is nil only when every line that was chosen is acknowledged.
+func (p *pipeline) run(ctx context.Context) error {
+	choosing, stop := context.WithCancel(ctx)
+	defer stop()
+	sending, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	defer context.AfterFunc(choosing, func() { time.AfterFunc(p.flushTime, giveUp) })()
+
+	for i := range p.kafka.Partitions() {
+		p.lanes = append(p.lanes, newLane(i, p.kafka.MaxBatchBytes()))
+	}
+	refusals := make([]error, len(p.lanes))
+	var senders sync.WaitGroup
+	for i, l := range p.lanes {
+		senders.Go(func() {
+			err := p.send(sending, l)
+			if err == nil {
+				return
+			}
+			if sending.Err() == nil {
+				refusals[i] = err
+			}
+			stop()
+		})
+	}
+	published := make(chan struct{})
+	var reporter sync.WaitGroup
+	if p.echo == nil {
+		reporter.Go(func() { p.report(published) })
+	}
+
+	err := p.choose(choosing, sending)
+	if err != nil {
+		stop()
+	}
+	for _, l := range p.lanes {
+		l.close()
+	}
+	senders.Wait()
+	close(published)
+	reporter.Wait()
+	if errors.Is(err, choosing.Err()) {
+		err = nil // it ended because ctx is over, or a sender failed
+	}
+	return p.outcome(cmp.Or(append(refusals, err)...))
+}
+
+// outcome is run's result, given what failed.
+func (p *pipeline) outcome(failure error) error {
+	missing := p.chosen - p.lines.Load()
+	p.metrics.errors.Add(float64(missing))
+	p.log.Info("published", "lines", p.lines.Load(), "bytes", p.bytes.Load(), "errors", missing)
+	switch {
+	case failure != nil && missing > 0:
+		return fmt.Errorf("%w; %d of %d lines were not acknowledged", failure, missing, p.chosen)
+	case missing > 0:
+		return fmt.Errorf("%d of %d lines were not acknowledged by Kafka within %v of the stop", missing, p.chosen, p.flushTime)
+	}
+	return failure
+}
+
+// choose takes lines from the source at their pace and puts them into the partitions' lanes, in turn, until ctx ends. The
+// line that was chosen last still waits for room in its lane then, until sending ends.
+func (p *pipeline) choose(ctx, sending context.Context) error {
+	pace := newPace(p.rate)
+	for p.count == 0 || p.chosen < p.count {
+		due, err := pace.wait(ctx)
+		if err != nil {
+			return err
+		}
+		if p.count > 0 {
+			due = min(due, p.count-p.chosen)
+		}
+		for range due {
+			line, err := p.source.Next(ctx)
+			if err == io.EOF {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if line == nil {
+				line = []byte{} // to Kafka, nil is null
+			}
+			n := p.chosen
+			p.chosen++
+			var show *shown
+			if p.echo != nil {
+				show = &shown{n, slices.Clone(line)}
+			}
+			if err := p.lanes[n%int64(len(p.lanes))].put(sending, line, time.Now(), show); err != nil {
+				return nil // the lane's sender tells why
+			}
+		}
+	}
+	return nil
+}
+
+// send sends a lane's batches, one at a time.
+func (p *pipeline) send(ctx context.Context, l *lane) error {
+	defer l.abandon()
+	spare := &batch{}
+	for {
+		b := l.take(spare)
+		if b == nil {
+			return nil
+		}
+		ack, err := p.kafka.Send(ctx, l.partition, &b.records)
+		if err != nil {
+			return err
+		}
+		if err := p.acknowledge(b, ack); err != nil {
+			return err
+		}
+		b.reset()
+		spare = b
+	}
+}
+
+// acknowledge counts and shows what Kafka has.
+func (p *pipeline) acknowledge(b *batch, ack kafkaio.Ack) error {
+	p.metrics.publish.Observe(time.Since(b.first).Seconds())
+	p.metrics.lines.Add(float64(b.records.Len()))
+	p.metrics.bytes.Add(float64(b.bytes))
+	p.lines.Add(int64(b.records.Len()))
+	p.bytes.Add(int64(b.bytes))
+	if p.acknowledged != nil {
+		appended := b.last
+		if ack.AppendTime >= 0 {
+			appended = time.UnixMilli(ack.AppendTime)
+		}
+		p.acknowledged(appended)
+	}
+	if p.echo != nil {
+		return p.echo.acknowledged(b.shown)
+	}
+	return nil
+}
+
+// report sums up in the log every few seconds, where lines are too many to be shown.
+func (p *pipeline) report(done <-chan struct{}) {
+	const every = 5 * time.Second
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	before, lines := time.Now(), int64(0)
+	for {
+		select {
+		case <-ticker.C:
+		case <-done:
+			return
+		}
+		now, total := time.Now(), p.lines.Load()
+		rate := float64(total-lines) / now.Sub(before).Seconds()
+		p.log.Info("publishing", "lines", total, "lines_per_second", int64(rate+0.5), "bytes", p.bytes.Load())
+		before, lines = now, total
+	}
+}

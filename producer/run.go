@@ -1,0 +1,87 @@
+package producer
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"wordcount/internal/kafkaio"
+)
+
+// part is the producer's name in /readyz.
+const part = "producer"
+
+// Run publishes lines until --count is reached or ctx ends. It returns nil when every line that was chosen is acknowledged.
+func Run(ctx context.Context, cfg Config) error {
+	rt := cfg.Runtime
+	m := newMetrics(rt.Metrics)
+	rt.Health.SetReady(part, false)
+
+	seed := cfg.Seed
+	for seed == 0 {
+		seed = rand.Int64()
+	}
+	source, err := openFile(ctx, cfg.File, seed)
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	defer source.Close()
+
+	clientConfig, err := cfg.Kafka.ClientConfig("wordcount-producer", rt.Log)
+	if err != nil {
+		return err
+	}
+	clientConfig.Topics = []string{cfg.LinesTopic}
+	client := kafkaio.NewClient(clientConfig)
+	defer client.Close()
+	kafka, err := connect(ctx, client, cfg)
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	if err := source.Limit(kafka.MaxBatchBytes() - kafkaio.BatchOverhead - kafkaio.RecordOverhead); err != nil {
+		return err
+	}
+
+	p := &pipeline{
+		source:       source,
+		kafka:        kafka,
+		rate:         cfg.linesPerSecond(),
+		count:        cfg.Count,
+		metrics:      m,
+		log:          rt.Log,
+		acknowledged: cfg.Acknowledged,
+		flushTime:    flushTime,
+	}
+	if p.rate > 0 && p.rate <= echoRate {
+		p.echo = newEcho(rt.Stdout)
+	}
+	rt.Log.Info("publishing", "topic", cfg.LinesTopic, "partitions", kafka.Partitions(), "file", cfg.File, "lines_in_file", source.text.len(), "seed", seed)
+	rt.Health.SetReady(part, true)
+	return p.run(ctx)
+}
+
+// connect waits for Kafka, creates the topic of lines unless it is there, and gets a producer id.
+func connect(ctx context.Context, client *kafkaio.Client, cfg Config) (*kafkaio.Producer, error) {
+	_, err := client.EnsureTopic(ctx, kafkaio.TopicSpec{
+		Name:              cfg.LinesTopic,
+		Partitions:        cfg.Partitions,
+		ReplicationFactor: cfg.ReplicationFactor,
+		Settings:          map[string]string{"message.timestamp.type": "LogAppendTime"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p, err := client.NewProducer(ctx, cfg.LinesTopic)
+	if err != nil {
+		return nil, fmt.Errorf("prepare to produce to %s: %w", cfg.LinesTopic, err)
+	}
+	return p, nil
+}
+
+// unlessStopped is err, or nil when it only says that ctx ended: nothing was chosen yet, so the stop is graceful.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
