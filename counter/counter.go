@@ -32,7 +32,10 @@ import (
 	"wordcount/internal/service"
 )
 
-const retentionOfOutput = 7 * 24 * time.Hour
+const (
+	retentionOfOutput = 7 * 24 * time.Hour
+	watchPartitions   = 5 * time.Second // so long a partition that was added may go unnoticed
+)
 
 // Run counts until ctx ends, and then stops gracefully: what was read is committed, what has closed is written, the group
 // is left. With AvailableNow it returns when all that was there is counted. The error is a *service.UsageError for what
@@ -140,8 +143,10 @@ func otherSettings(why string) error {
 	return service.Usagef("%s; to change them see docs/operations.md, section Changing the interval", why)
 }
 
-// work runs the tasks of one generation until it ends.
+// work runs the tasks of one generation until it ends, or until there are partitions that nobody was given.
 func (j *job) work(generation context.Context, place assignment) {
+	generation, end := context.WithCancel(generation)
+	defer end()
 	slots := place.partitions[j.cfg.shuffleTopic()]
 	known, err := j.broker.WaitTopic(generation, j.cfg.LinesTopic)
 	if err != nil {
@@ -171,10 +176,29 @@ func (j *job) work(generation context.Context, place assignment) {
 		reduce.stage = stageReduce
 		reduces.Go(func() { reduce.supervise(reducing, reduce.run) })
 	}
-	<-generation.Done() // also with more counters than slots
+	j.awaitPartitions(generation, place) // also with more counters than slots
+	end()
 	combines.Wait()
 	stopReduces()
 	reduces.Wait()
+}
+
+// awaitPartitions waits for the generation's end, or for a lines partition that should be this member's and was not assigned
+// to it. The group's watch (kafka-go's partitionWatcher) compares with what it saw first, which may be after the group's
+// leader looked.
+func (j *job) awaitPartitions(generation context.Context, place assignment) {
+	for pause(generation, watchPartitions) == nil {
+		n, err := j.broker.WaitTopic(generation, j.cfg.LinesTopic)
+		if err != nil {
+			continue
+		}
+		for _, slot := range place.partitions[j.cfg.shuffleTopic()] {
+			if covered(int(slot), j.partitions, n, place.partitions[j.cfg.LinesTopic]) < n {
+				j.log.Info("the lines topic has more partitions: joining the group again", "topic", j.cfg.LinesTopic, "partitions", n)
+				return
+			}
+		}
+	}
 }
 
 // topics makes sure that all topics are there and of the shape that is needed.

@@ -15,8 +15,8 @@ import (
 
 // oracle is the simple word count that everything is compared with.
 type oracle struct {
-	lines          []oracleLine
-	oldest, newest int64
+	lines  []oracleLine
+	newest int64
 }
 
 type oracleLine struct {
@@ -30,12 +30,11 @@ type batch struct {
 	words       map[string]int64
 }
 
-func (o *oracle) add(at int64, text string) {
-	if len(o.lines) == 0 {
-		o.oldest, o.newest = at, at
+func (o *oracle) add(lines ...oracleLine) {
+	o.lines = append(o.lines, lines...)
+	for _, l := range lines {
+		o.newest = max(o.newest, l.at)
 	}
-	o.oldest, o.newest = min(o.oldest, at), max(o.newest, at)
-	o.lines = append(o.lines, oracleLine{at, text})
 }
 
 // windows counts the lines by window number.

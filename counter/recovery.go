@@ -24,9 +24,19 @@ func (t *combineTask) recover(ctx context.Context) (r resumption, err error) {
 	if err != nil {
 		return r, err
 	}
-	committed, err := t.broker.Committed(ctx, t.cfg.Group, t.cfg.LinesTopic, t.lines)
+	lines := t.lines
+	if len(lines) == 0 { // the first that it would have
+		lines = []int32{t.slot}
+	}
+	committed, err := t.broker.Committed(ctx, t.cfg.Group, t.cfg.LinesTopic, lines)
 	if err != nil {
 		return r, err
+	}
+	if len(t.lines) == 0 {
+		if committed[0].Offset >= 0 { // what it promised now would be committed nowhere
+			return r, fmt.Errorf("%s/%d was read before and is not assigned: the group's leader does not see it", t.cfg.LinesTopic, t.slot)
+		}
+		committed = nil
 	}
 	known, started := 0, false // how many partitions have committed offsets for sure; whether a reduce has
 	for _, s := range states {

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -79,16 +80,18 @@ func runSchedules(t *testing.T, n int, run func(*schedule)) (total outcome) {
 type outcome struct {
 	lines, late, windows, empty, skipped     int
 	kills, freezes, rebalances, added, exact int
+	aborted                                  int // lines
 }
 
 func (o *outcome) add(p outcome) {
 	o.lines, o.late, o.windows, o.empty, o.skipped = o.lines+p.lines, o.late+p.late, o.windows+p.windows, o.empty+p.empty, o.skipped+p.skipped
 	o.kills, o.freezes, o.rebalances, o.added, o.exact = o.kills+p.kills, o.freezes+p.freezes, o.rebalances+p.rebalances, o.added+p.added, o.exact+p.exact
+	o.aborted += p.aborted
 }
 
 func (o *outcome) check(t *testing.T) {
 	for name, n := range map[string]int{"lines": o.lines, "late lines": o.late, "windows": o.windows, "empty windows": o.empty,
-		"skipped windows": o.skipped, "kills": o.kills, "freezes": o.freezes, "rebalances": o.rebalances, "added partitions": o.added, "exact schedules": o.exact} {
+		"skipped windows": o.skipped, "kills": o.kills, "freezes": o.freezes, "rebalances": o.rebalances, "added partitions": o.added, "exact schedules": o.exact, "aborted lines": o.aborted} {
 		if n == 0 {
 			t.Errorf("the simulation had no %s", name)
 		}
@@ -111,6 +114,7 @@ type schedule struct {
 	partitions  int // Q
 	createTime  bool
 	disorder    time.Duration // of CreateTime
+	foreign     bool          // some lines are in transactions
 	kafka       *memoryKafka
 	limits      limits
 
@@ -133,6 +137,7 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 		brokerClock: pick(0, 0, 37*time.Minute, -2*time.Hour),
 		partitions:  1 + r.IntN(4),
 		createTime:  r.IntN(5) == 0,
+		foreign:     r.IntN(4) == 0,
 	}
 	if r.IntN(4) > 0 {
 		s.faults = faults{kill: 0.002 * r.Float64(), freeze: 0.001 * r.Float64(), network: 0.01 * r.Float64()}
@@ -332,7 +337,7 @@ func (s *schedule) event() {
 	}
 }
 
-// grow adds partitions to the lines topic; the group notices within 5 s.
+// grow adds partitions to the lines topic; the group notices some time later, but its leader may not have seen them by then.
 func (s *schedule) grow() {
 	if s.outcome.added > 0 {
 		return
@@ -344,10 +349,6 @@ func (s *schedule) grow() {
 	s.trace("lines has %d partitions", len(s.kafka.topics["lines"]))
 	time.Sleep(time.Duration(s.random.Int64N(int64(s.session))))
 	s.rebalance()
-	if time.Since(s.grown) < s.session/2 { // the leader of the group may not have seen them yet
-		time.Sleep(s.session)
-		s.rebalance()
-	}
 }
 
 func (s *schedule) toggleLeader() {
@@ -369,10 +370,13 @@ func (s *schedule) heal() {
 	s.kafka.announce()
 }
 
-// drain waits until every window with a line is closed.
+// drain waits until every line is counted, and then until every window that may have one is closed.
 func (s *schedule) drain() {
-	until := s.cfg.interval().End(s.cfg.interval().Of(max(s.kafka.now(), s.oracle.newest)))
+	until := int64(math.MaxInt64)
 	for deadline := time.Now().Add(5 * time.Minute); ; {
+		if until == math.MaxInt64 && s.counted() {
+			until = s.cfg.interval().End(s.cfg.interval().Of(max(s.kafka.now(), s.oracle.newest)))
+		}
 		select {
 		case <-time.After(min(time.Second, s.cfg.BatchInterval)):
 		case <-s.again:
@@ -387,6 +391,18 @@ func (s *schedule) drain() {
 			return
 		}
 	}
+}
+
+// counted tells whether the committed offsets are at the ends of all lines partitions.
+func (s *schedule) counted() bool {
+	s.kafka.mu.Lock()
+	defer s.kafka.mu.Unlock()
+	for _, l := range s.kafka.topics["lines"] {
+		if s.kafka.offsets[l.name].Offset < l.end() {
+			return false
+		}
+	}
+	return true
 }
 
 // closed returns the least time up to which the reduces have committed.
@@ -435,6 +451,7 @@ func (s *schedule) write(r *rand.Rand, partition int32) {
 	defer s.kafka.mu.Unlock()
 	now := s.kafka.now()
 	var batch kafkaio.RecordBatch
+	var lines []oracleLine
 	for range 1 + r.IntN(4) {
 		words := make([]string, r.IntN(5))
 		for i := range words {
@@ -445,15 +462,38 @@ func (s *schedule) write(r *rand.Rand, partition int32) {
 			at -= r.Int64N(s.disorder.Milliseconds() + 1)
 		}
 		batch.Append(at, nil, []byte(line))
-		s.oracle.add(at, line)
+		lines = append(lines, oracleLine{at, line})
 	}
 	l, err := s.kafka.log(topicPartition{"lines", partition})
 	if err != nil {
 		panic(err)
 	}
-	s.kafka.append(l, &batch, nil, false)
-	s.kafka.announce()
 	s.outcome.lines += batch.Len()
+	// A producer with transactions: its lines become visible later, or never. Not before the counters have started, for where
+	// they start they see what is visible.
+	if started := s.kafka.offsets[topicPartition{"g-shuffle", 0}]; started.Metadata != "" && s.foreign && r.IntN(4) == 0 {
+		s.kafka.producerID++
+		t := s.kafka.transaction(&memoryProducer{id: s.kafka.producerID})
+		t.logs[l] = true
+		s.kafka.append(l, &batch, t, false)
+		commit := r.IntN(3) > 0
+		time.AfterFunc(time.Duration(r.Int64N(int64(2*s.cfg.BatchInterval))), func() {
+			s.kafka.mu.Lock()
+			defer s.kafka.mu.Unlock()
+			if t.decided {
+				return
+			}
+			if s.kafka.decide(t, commit); commit {
+				s.oracle.add(lines...)
+			} else {
+				s.outcome.aborted += len(lines)
+			}
+		})
+		return
+	}
+	s.kafka.append(l, &batch, nil, false)
+	s.oracle.add(lines...)
+	s.kafka.announce()
 }
 
 // process is a counter.
@@ -681,7 +721,7 @@ func (s *schedule) rebalance() {
 	}
 	n := len(s.kafka.topics["lines"])
 	s.kafka.mu.Unlock()
-	if n > s.before && s.before > 0 && time.Since(s.grown) < s.session/2 && s.random.IntN(2) == 0 {
+	if s.before > 0 && time.Since(s.grown) < 2*s.session && s.random.IntN(2) == 0 {
 		n = s.before
 	}
 	if len(members) == 0 {
@@ -724,6 +764,10 @@ func (p *process) work(generation int32, assigned map[string][]int) {
 	go func() {
 		defer close(over)
 		p.job.work(ctx, place)
+		if ctx.Err() == nil {
+			p.schedule.trace("%s joins again", p.name)
+			p.schedule.wantRebalance()
+		}
 	}()
 }
 

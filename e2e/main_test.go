@@ -36,39 +36,54 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, "remove the Kafka container:", err)
 		}
 	}
-	if shared.noDocker != nil {
-		fmt.Fprintf(os.Stderr, "\n!!! NOT TESTED ON A REAL KAFKA: no Docker engine answers (%v).\n!!! E2E_DOCKER=required makes this a failure.\n\n", shared.noDocker)
+	if docker.missing != nil {
+		fmt.Fprintf(os.Stderr, "\n!!! NOT TESTED ON A REAL KAFKA: no Docker engine answers (%v).\n!!! E2E_DOCKER=required makes this a failure.\n\n", docker.missing)
 	}
 	return status
 }
 
+// docker is whether an engine answers.
+var docker struct {
+	once    sync.Once
+	missing error
+}
+
+// needDocker skips the test where no Docker engine answers, unless E2E_DOCKER=required.
+func needDocker(t *testing.T) {
+	t.Helper()
+	docker.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		docker.missing = dockerAnswers(ctx)
+	})
+	switch {
+	case docker.missing == nil:
+	case os.Getenv("E2E_DOCKER") == "required":
+		t.Fatalf("E2E_DOCKER=required, and no Docker engine answers: %v", docker.missing)
+	default:
+		t.Skipf("no Docker engine answers: %v", docker.missing)
+	}
+}
+
 // shared is the broker of all tests of this run.
 var shared struct {
-	once     sync.Once
-	noDocker error
-	err      error
+	once sync.Once
+	err  error
 	*Kafka
 }
 
-// realKafka starts Kafka for the first test that asks. It skips the test where no Docker engine answers, unless
-// E2E_DOCKER=required.
+// realKafka starts Kafka for the first test that asks.
 func realKafka(t *testing.T) *Kafka {
 	t.Helper()
+	needDocker(t)
 	shared.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
-		if shared.noDocker = dockerAnswers(ctx); shared.noDocker == nil {
-			began := time.Now()
-			shared.Kafka, shared.err = StartKafka(ctx)
-			t.Logf("%s in %.1f s", KafkaImage, time.Since(began).Seconds())
-		}
+		began := time.Now()
+		shared.Kafka, shared.err = StartKafka(ctx)
+		t.Logf("%s in %.1f s", KafkaImage, time.Since(began).Seconds())
 	})
-	switch required := os.Getenv("E2E_DOCKER") == "required"; {
-	case shared.noDocker != nil && required:
-		t.Fatalf("E2E_DOCKER=required, and no Docker engine answers: %v", shared.noDocker)
-	case shared.noDocker != nil:
-		t.Skipf("no Docker engine answers: %v", shared.noDocker)
-	case shared.err != nil:
+	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
 	return shared.Kafka

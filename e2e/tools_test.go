@@ -84,7 +84,7 @@ func TestKafkaTools(t *testing.T) {
 
 	counter.Stop()
 	want := p.Watch.Check()
-	rows := expectedRows(want)
+	rows := expectedRows(want, time.Second)
 
 	t.Run("console consumer", func(t *testing.T) {
 		out := tool("kafka-console-consumer.sh", "--topic", "word-counts", "--isolation-level", "read_committed", "--property", "print.key=true",
@@ -140,11 +140,11 @@ next:
 }
 
 // expectedRows are the keys and values that word-counts must hold, each once.
-func expectedRows(want map[int64]*oracle.Window) map[string]bool {
+func expectedRows(want map[int64]*oracle.Window, interval time.Duration) map[string]bool {
 	rows := make(map[string]bool)
 	for _, w := range want {
 		for word, n := range w.Counts {
-			rows[word+"\t"+oracle.CountRecord(w.End, time.Second, word, n)] = true
+			rows[word+"\t"+oracle.CountRecord(w.End, interval, word, n)] = true
 		}
 	}
 	return rows

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -110,33 +111,35 @@ func TestFrozenCounter(t *testing.T) {
 	p.ShowsJSON(printer, p.Watch.Check())
 }
 
-// The broker is stopped and started, then killed and started. No line is lost or published twice either.
+// The broker is stopped and started, killed and started, and stopped and started again. No line is lost or published twice
+// either: a producer that ends with status 0 says how many it published, and so many must be on the topic.
+//
+// Kafka 4.3.1 forgets to tell a partition without leader how a transaction ended (KAFKA-20734), as all are around the restart of a
+// single broker. A counter that doesn't mend that counts twice in about half of these runs.
 func TestBrokerRestarts(t *testing.T) {
 	k := realKafka(t)
 	p := NewPipeline(t, programs, k.Address, time.Second, "space")
 	printer := p.Printer("--format", "json", "--num", "0")
-	const lines = 60_000
-	producer := p.Producer(nil, "--file", manyLines(t), "--rate", troubleRate, "--count", fmt.Sprint(lines))
+	producer := p.Producer(nil, "--file", manyLines(t), "--rate", troubleRate)
 	counters := []*Process{p.Counter(), p.Counter()}
-	for _, grace := range []time.Duration{20 * time.Second, 0} {
-		p.Watch.Batches(3)
+	for _, grace := range []time.Duration{20 * time.Second, 0, 20 * time.Second} {
+		p.Watch.Batches(2)
 		began := time.Now()
 		if err := k.Restart(t.Context(), grace); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("the broker was away for %.1f s", time.Since(began).Seconds())
 	}
-	p.Watch.Batches(3)
-	if status := producer.Exit(time.Minute); status != 0 {
-		t.Fatalf("the producer ended with status %d", status)
-	}
+	p.Watch.Batches(2)
+	producer.Stop()
 	p.Watch.Counted(30 * time.Second)
 	for _, counter := range counters {
 		counter.Stop()
 	}
 	want := p.Watch.Check()
-	if got := len(p.Watch.Lines(lines)); got != lines {
-		t.Errorf("%d lines are on the topic, %d were published", got, lines)
+	published := regexp.MustCompile(`msg=published lines=(\d+) `).FindStringSubmatch(producer.Stderr.String())
+	if lines := fmt.Sprint(len(p.Watch.Lines(1))); published == nil || published[1] != lines {
+		t.Errorf("%s lines are on the topic; the producer said %q", lines, published)
 	}
 	p.ShowsJSON(printer, want)
 }

@@ -45,7 +45,8 @@ type Annotation struct {
 type Variable struct {
 	Type, Name, Label, Description string
 	DataSource                     *DataSource
-	Query                          json.RawMessage // a string, or an object with the string
+	Definition                     string          // what a variable of type query asks
+	Query                          json.RawMessage // the same again, in an object; of other types their choices, a string
 	AllValue                       string
 	Current                        struct{ Value json.RawMessage }
 }

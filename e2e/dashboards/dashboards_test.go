@@ -147,8 +147,18 @@ func TestNothingHardCoded(t *testing.T) {
 			if v.Label == "" || v.Description == "" {
 				t.Errorf("%s: variable %s: no label or description", d.File, v.Name)
 			}
-			if v.Type == "query" {
-				checkSource(t, d.File+": variable "+v.Name, v.DataSource)
+			if v.Type != "query" {
+				continue
+			}
+			checkSource(t, d.File+": variable "+v.Name, v.DataSource)
+			var query struct{ Query string }
+			if err := json.Unmarshal(v.Query, &query); err != nil || query.Query != v.Definition {
+				t.Errorf("%s: variable %s: query %s is not its definition %s: %v", d.File, v.Name, v.Query, v.Definition, err)
+			}
+			for _, use := range variableUse.FindAllStringSubmatch(v.Definition, -1) {
+				if !slices.Contains(variables, use[1]) {
+					t.Errorf("%s: variable %s: no variable %s before it", d.File, v.Name, use[1])
+				}
 			}
 		}
 		used := make(map[string]bool)

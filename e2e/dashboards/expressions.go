@@ -3,10 +3,11 @@ package dashboards
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
-// Expression is PromQL that a panel, an annotation or a rule evaluates, with every variable of Grafana in place.
+// Expression is PromQL that a panel, a variable, an annotation or a rule evaluates, with every variable of Grafana in place.
 type Expression struct {
 	Where  string // for people: file and title
 	Expr   string
@@ -24,6 +25,9 @@ var quietAnnotations = map[string]string{
 
 // What Grafana puts in place of its own variables in a panel of 15 minutes, with the data source's timeInterval of 5 s.
 var grafana = strings.NewReplacer("${__rate_interval}", "20s", "$__rate_interval", "20s", "$__interval", "5s", "$__range", "15m")
+
+// What the values of a variable are made of.
+var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
 
 // Expressions returns all expressions of the checkout at root.
 func Expressions(root string) ([]Expression, error) {
@@ -47,6 +51,16 @@ func Expressions(root string) ([]Expression, error) {
 		variables, err := d.defaults()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", d.File, err)
+		}
+		for _, v := range d.Templating.List {
+			if v.Type != "query" {
+				continue
+			}
+			values := labelValues.FindStringSubmatch(v.Definition)
+			if values == nil {
+				return nil, fmt.Errorf("%s: variable %s: %q is not label_values(series, label)", d.File, v.Name, v.Definition)
+			}
+			all = append(all, Expression{Where: d.File + ": variable " + v.Name, Expr: variables(values[1]), Legend: "{{" + values[2] + "}}"})
 		}
 		for _, a := range d.Annotations.List {
 			all = append(all, Expression{Where: d.File + ": annotation " + a.Name, Expr: variables(a.Target.Expr), Legend: a.TextFormat, Quiet: quietAnnotations[a.Name]})

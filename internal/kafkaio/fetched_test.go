@@ -194,6 +194,11 @@ func TestNextPassesOverAbortedAndControl(t *testing.T) {
 			want: []string{"0:a", "1:b", "10:c"}, end: 11,
 		},
 		{
+			name: "the same at the end of the log",
+			log:  []logged{{base: 0, values: []string{"a", "b"}, last: 9}},
+			want: []string{"0:a", "1:b"}, end: 10,
+		},
+		{
 			name: "holes",
 			log:  []logged{data(5, 1, 0, "a"), data(100, 1, 0, "b")},
 			want: []string{"5:a", "100:b"}, end: 101,

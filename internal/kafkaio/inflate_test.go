@@ -39,6 +39,7 @@ func TestInflateBelievesNoSize(t *testing.T) {
 	for name, f := range map[string]*Fetched{
 		"snappy frame of 2 GB":                   {rest: compressed(compress.Snappy, plain, append(bytes.Clone(frame), 0x7f, 0xff, 0xff, 0xff, 1, 2, 3))},
 		"snappy block that inflates to 4 GB":     {rest: compressed(compress.Snappy, plain, []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0, 'a'})},
+		"snappy block that inflates to 200 MB":   {rest: compressed(compress.Snappy, plain, append(binary.AppendUvarint(nil, 200_000_000), 0, 'a'))},
 		"framed block that inflates to 4 GB":     {rest: compressed(compress.Snappy, plain, append(bytes.Clone(frame), 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 'a'))},
 		"snappy frame's header cut":              {rest: compressed(compress.Snappy, plain, frame[:12])},
 		"snappy frame's size cut":                {rest: compressed(compress.Snappy, plain, append(bytes.Clone(frame), 0, 0))},

@@ -197,8 +197,8 @@ func testCommitRefused(f *fixture) {
 		if !errors.Is(err, test.refusal) || errors.Is(err, kafkaio.ErrFenced) || errors.Is(err, kafkaio.ErrNotMember) {
 			f.Errorf("%s: %v", test.name, err)
 		}
-		f.wantCommitted(topic, nil) // returns as soon as no transaction is open
-		f.wantCommitted(small, nil)
+		f.wantSoon(topic, nil)
+		f.wantSoon(small, nil)
 		f.wantOffset(topic, -1, "")
 	}
 }
@@ -226,6 +226,9 @@ func testSettle(f *fixture) {
 	settle()
 	f.wantOffset(in, 3, "")
 	f.wantCommitted(topic, []string{"a", "c"}, []string{"b"})
+	if !f.Strict { // it does not tell how a transaction ended: there is nothing to settle
+		return
+	}
 	f.commit(settle(), []kafkaio.Output{output(topic, 0, "d")})
 	older := f.transactional(f.client, "id")
 	f.transactional(f.client, "id")

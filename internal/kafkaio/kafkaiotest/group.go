@@ -124,6 +124,7 @@ func testGroup(f *fixture) {
 		if !errors.Is(err, kafkaio.ErrNotMember) || errors.Is(err, kafkaio.ErrFenced) {
 			f.Errorf("%s: %v", name, err)
 		}
+		f.wantSoon(shuffle, []string{"alone"}, nil)
 	}
 	p = f.transactional(f.client, "id")
 	_, err = p.Commit(f.ctx, ofSecond.Generation, []kafkaio.Output{output(shuffle, 0, "second")}, offset(2))

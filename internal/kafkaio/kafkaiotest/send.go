@@ -35,6 +35,16 @@ func (f *fixture) wantCommitted(topic string, want ...[]string) {
 	}
 }
 
+// wantSoon is wantCommitted where no transaction may be left open, which the broker would abort after 20 s.
+func (f *fixture) wantSoon(topic string, want ...[]string) {
+	f.Helper()
+	start := time.Now()
+	f.wantCommitted(topic, want...)
+	if waited := time.Since(start); waited > 10*time.Second {
+		f.Errorf("a transaction was left open in topic %s for %v", topic, waited)
+	}
+}
+
 func testSend(f *fixture) {
 	topic := f.topic("t", 2, "message.timestamp.type", "LogAppendTime")
 	p := f.producer(f.client, topic)

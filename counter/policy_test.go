@@ -1,0 +1,247 @@
+package counter
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"wordcount/counter/combine"
+	"wordcount/counter/tokenize"
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+// combining makes a combine task of a slot with one input, which has started at aTime, the broker's time.
+func combining(p *process) *combineTask {
+	tokenizer, err := tokenize.New("space")
+	if err != nil {
+		panic(err)
+	}
+	t := &combineTask{task: p.task(0, 1, 0), inputs: []input{{partition: 0}}, flushed: time.Now()}
+	t.stage = stageCombine
+	t.combiner = combine.New(combine.Config{Interval: t.interval, Grace: 250, Partitions: t.partitions, Tokenizer: tokenizer}, 1)
+	t.combiner.Start(aTime)
+	t.combiner.Flush(1<<20, 1)
+	t.skew.start(aTime)
+	t.clock.Observe(aTime, time.Now())
+	return t
+}
+
+// words has so many distinct words.
+func words(n int) []byte {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "w%d ", i)
+	}
+	return []byte(b.String())
+}
+
+// TestFlushNow: when what is pending is committed. Windows are 5 s long.
+func TestFlushNow(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		lines int           // distinct words in the window that begins at aTime
+		at    time.Duration // later, then is asked
+		then  func(*combineTask)
+		want  bool
+	}{
+		{"nothing is pending", 0, 4950 * time.Millisecond, nil, false},
+		{"nothing is pending for long", 0, time.Hour, nil, false},
+		{"a little is pending", 10, time.Second, nil, false},
+		{"a little just before the end", 10, 4950 * time.Millisecond, nil, false},
+		{"enough for an early flush, but there is time", 20, 4800 * time.Millisecond, nil, false},
+		{"enough for an early flush", 20, 4950 * time.Millisecond, nil, true},
+		{"enough for an early flush, at the end", 20, 5000 * time.Millisecond, nil, true},
+		{"so much", 90, time.Second, nil, true},
+		{"pending for 5 s", 10, flushAge, nil, true},
+		{"a window has closed", 10, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
+		{"a window has closed, nothing is pending", 0, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
+		{"no window has closed", 0, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5249) }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, p := quiet(t, 1, 2)
+				p.job.limits = limits{flush: 9000, early: 2000, ahead: 1 << 20}
+				task := combining(p)
+				if c.lines > 0 {
+					task.combiner.Line(0, aTime, aTime, words(c.lines))
+				}
+				time.Sleep(c.at)
+				if c.then != nil {
+					c.then(task)
+				}
+				if got := task.flushNow(); got != c.want {
+					t.Errorf("%t, want %t (size %d)", got, c.want, task.combiner.Size())
+				}
+			})
+		})
+	}
+	// An interval of an hour does not keep lines from being committed.
+	synctest.Test(t, func(t *testing.T) {
+		_, p := quiet(t, 1, 2)
+		p.job.interval = 3_600_000
+		task := combining(p)
+		task.combiner.Line(0, aTime, aTime, words(1))
+		if time.Sleep(flushAge - time.Millisecond); task.flushNow() {
+			t.Error("early")
+		}
+		if time.Sleep(time.Millisecond); !task.flushNow() {
+			t.Errorf("not after %v", flushAge)
+		}
+	})
+}
+
+// TestWait: until an idle partition may be taken as such.
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := quiet(t, 1, 2)
+		task := combining(p)
+		for _, c := range []struct {
+			at        time.Duration
+			fruitless bool
+			want      time.Duration
+			due       bool
+		}{
+			{0, false, maxPoll, false},
+			{4 * time.Second, false, maxPoll, false},
+			{5 * time.Second, false, 250 * time.Millisecond, false}, // the window's end: the grace is left
+			{5249 * time.Millisecond, true, time.Millisecond, false},
+			{5250 * time.Millisecond, false, 0, true},
+			{5250 * time.Millisecond, true, retryIdle, true},
+			{time.Hour, true, retryIdle, true},
+		} {
+			time.Sleep(c.at - time.Duration(task.clock.Now()-aTime)*time.Millisecond)
+			if wait, due := task.wait(c.fruitless); wait != c.want || due != c.due {
+				t.Errorf("after %v, fruitless %t: %v, %t; want %v, %t", c.at, c.fruitless, wait, due, c.want, c.due)
+			}
+		}
+	})
+}
+
+func TestSkew(t *testing.T) {
+	var s skew
+	s.start(1000)
+	want := func(closed int64, bytes int) {
+		t.Helper()
+		if s.closed != closed || s.bytes != bytes {
+			t.Errorf("closed %d, %d bytes; want %d, %d", s.closed, s.bytes, closed, bytes)
+		}
+	}
+	want(1000, 0)
+	s.sent(2000, 0) // a watermark alone
+	s.sent(2000, 10)
+	s.sent(4000, 20)
+	s.sent(3000, 30) // less far than before: late lines
+	want(1000, 60)
+	s.close(1500)
+	want(1500, 60)
+	s.close(2000)
+	want(2000, 50)
+	s.close(1000) // stale
+	want(2000, 50)
+	s.close(3999)
+	want(3999, 50)
+	s.close(4000)
+	want(4000, 0)
+}
+
+// TestAhead: a slot that is 12 windows, or too many bytes, ahead of the reduces commits what it has and waits for them.
+func TestAhead(t *testing.T) {
+	const interval = anInterval
+	for _, c := range []struct {
+		name      string
+		watermark int64 // in windows beyond what is closed
+		sent      int   // bytes
+		want      bool
+	}{
+		{"at the limit", 12, 0, false},
+		{"beyond the limit", 13, 0, true},
+		{"too many bytes", 3, 2000, true},
+		{"too many bytes, but in the next window", 1, 2000, false}, // the reduces may wait for this slot
+		{"not too many bytes", 3, 1000, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, p := quiet(t, 1, 2)
+				p.job.limits = limits{flush: 1 << 20, early: 1 << 20, ahead: 1000}
+				task := combining(p)
+				if err := task.begin(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				closed := func(until int64) string {
+					return wire.ReduceState{Closed: until, Interval: interval, Partitions: 2, LinesPartitions: 1}.Encode()
+				}
+				s.commit("g-shuffle", 0, 1, closed(aTime))
+				s.commit("g-shuffle", 1, 1, closed(aTime+5*interval))
+				task.combiner.Line(0, aTime+c.watermark*interval, aTime+60*interval, []byte("a"))
+				task.skew.sent(aTime+c.watermark*interval+interval, c.sent)
+				time.Sleep(time.Second) // it has not looked for a while
+				got, err := task.ahead(t.Context())
+				if err != nil || got != c.want {
+					t.Fatalf("%t, %v; want %t", got, err, c.want)
+				}
+				if pending := task.combiner.Pending().Lines; (pending == 0) != c.want {
+					t.Errorf("%d lines are pending", pending)
+				}
+				if !c.want {
+					return
+				}
+				// Its watermark is said again from time to time, and when the reduces have come nearer it goes on.
+				l := s.kafka.topics["g-shuffle"][0]
+				before := l.end()
+				for began := time.Now(); time.Since(began) < flushAge+time.Second; {
+					if again, err := task.ahead(t.Context()); err != nil || !again {
+						t.Fatalf("%t, %v while the reduces stand still", again, err)
+					}
+				}
+				if n := l.end() - before; n < 1 || n > 4 {
+					t.Errorf("%d records in %v", n, flushAge+time.Second)
+				}
+				s.commit("g-shuffle", 0, 1, closed(aTime+(c.watermark+1)*interval))
+				s.commit("g-shuffle", 1, 1, closed(aTime+(c.watermark+1)*interval))
+				time.Sleep(checkAhead)
+				if again, err := task.ahead(t.Context()); err != nil || again {
+					t.Errorf("%t, %v when the reduces have closed", again, err)
+				}
+				stopped, stop := context.WithCancel(t.Context())
+				stop()
+				task.combiner.Idle(0, aTime+(c.watermark+20)*interval)
+				if _, err := task.ahead(stopped); err == nil {
+					t.Error("does not end with its context")
+				}
+			})
+		})
+	}
+}
+
+// One fetch may hold far more than memory should: it is committed in parts, each with the position that goes with it.
+func TestReadFlushesInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 2)
+		p.job.limits = limits{flush: 5000, early: 1 << 20, ahead: 1 << 30}
+		var b kafkaio.RecordBatch
+		for i := range 400 {
+			b.Append(0, nil, fmt.Appendf(nil, "word%d", i))
+		}
+		s.kafka.append(s.kafka.topics["lines"][0], &b, nil, false)
+		task := &combineTask{task: p.task(0, 1, 0)}
+		task.stage = stageCombine
+		if err := task.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := task.read(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		if size := task.combiner.Size(); size >= 6000 {
+			t.Errorf("%d bytes are pending", size)
+		}
+		time.Sleep(time.Second)
+		committed := s.kafka.offsets[topicPartition{"lines", 0}].Offset
+		if pending := task.combiner.Pending().Lines; committed < 300 || committed+pending != 400 {
+			t.Errorf("offset %d is committed, %d lines are pending", committed, pending)
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package counter
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+// tapped is a broker that tells of commits before they happen.
+type tapped struct {
+	*memoryClient
+	before func(id string, outputs []kafkaio.Output, offsets []kafkaio.Offset)
+}
+
+func (b tapped) NewTransactional(ctx context.Context, id string) (transactional, error) {
+	t, err := b.memoryClient.NewTransactional(ctx, id)
+	return tappedTransactional{t, id, b.before}, err
+}
+
+type tappedTransactional struct {
+	transactional
+	id     string
+	before func(id string, outputs []kafkaio.Output, offsets []kafkaio.Offset)
+}
+
+func (t tappedTransactional) Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+	t.before(t.id, outputs, offsets)
+	return t.transactional.Commit(ctx, gen, outputs, offsets)
+}
+
+// A counter that is stopped at the worst moment, when the transaction that closes a window has just begun: combine completes
+// it, and reduce, which stops later, writes the window. Nothing is left open.
+func TestStopOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		end := p.job.interval.End(p.job.interval.Of(s.kafka.now()))
+		var stopped time.Time
+		p.job.broker = tapped{p.job.broker.(*memoryClient), func(id string, _ []kafkaio.Output, offsets []kafkaio.Offset) {
+			if !strings.Contains(id, stageCombine) || len(offsets) == 0 {
+				return
+			}
+			state, err := wire.ParseCombineState(offsets[0].Metadata)
+			if err != nil {
+				t.Error(err)
+			}
+			if state.Watermark >= end && stopped.IsZero() {
+				stopped = time.Now()
+				stop()
+			}
+		}}
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			place := p.task(0, 1).assignment
+			place.partitions = map[string][]int32{"lines": {0}, "g-shuffle": {0}}
+			p.job.work(ctx, place)
+		}()
+		time.Sleep(time.Second)
+		s.lines(0, 3)
+		<-over
+		if took := time.Since(stopped); took > lastRead+100*time.Millisecond {
+			t.Errorf("stopping took %v", took)
+		}
+		time.Sleep(time.Second) // the last markers
+		order, windows, err := s.printed()
+		if err != nil || len(order) != 1 || windows[order[0]].lines != 3 {
+			t.Errorf("windows %v: %v, %v; want one with 3 lines", order, windows, err)
+		}
+		for topic, logs := range s.kafka.topics {
+			for _, l := range logs {
+				if len(l.open) > 0 {
+					t.Errorf("a transaction is open in %s/%d", topic, l.name.partition)
+				}
+			}
+		}
+	})
+}
+
+// A transaction that a dead counter left open does not hold up those that stop: nobody can end it before they have.
+func TestStopDoesNotWaitForTheDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			place := p.task(0, 1).assignment
+			place.partitions = map[string][]int32{"lines": {0}, "g-shuffle": {0}}
+			p.job.work(ctx, place)
+		}()
+		time.Sleep(10 * time.Second)
+		s.kafka.mu.Lock()
+		l := s.kafka.topics["g-shuffle"][0]
+		dead := s.kafka.transaction(&memoryProducer{id: 99})
+		dead.logs[l] = true
+		var b kafkaio.RecordBatch
+		b.Append(0, nil, said(0, aTime, 1))
+		s.kafka.append(l, &b, dead, false)
+		s.kafka.mu.Unlock()
+		began := time.Now()
+		stop()
+		<-over
+		if took := time.Since(began); took > lastRead+100*time.Millisecond {
+			t.Errorf("stopping took %v", took)
+		}
+	})
+}
+
+// A counter without slots waits for the end of its generation.
+func TestSpareCounter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := quiet(t, 4, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			p.job.work(ctx, p.task(0, 0).assignment)
+		}()
+		time.Sleep(time.Hour)
+		select {
+		case <-over:
+			t.Error("left")
+		default:
+		}
+		stop()
+		<-over
+	})
+}
+
+// A partition that was added and not assigned ends the generation: the counter joins again.
+func TestPartitionNotAssigned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 2)
+		began := time.Now()
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			place := p.task(0, 0).assignment
+			place.partitions = map[string][]int32{"lines": {0}, "g-shuffle": {0, 1}}
+			p.job.work(t.Context(), place)
+		}()
+		time.Sleep(20 * time.Second)
+		s.kafka.grow("lines", 2, false)
+		<-over
+		if took := time.Since(began); took > 26*time.Second {
+			t.Errorf("noticed after %v", took-20*time.Second)
+		}
+	})
+}
