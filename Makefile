@@ -12,6 +12,7 @@ COMMANDS := producer/cmd/producer counter/cmd/counter consumer-printer/cmd/consu
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 ARGS       ?=
+SCALE      ?= 1
 TESTARGS   ?=
 E2EARGS    ?=
 FUZZTIME   ?= 10s
@@ -19,10 +20,27 @@ FUZZTIME   ?= 10s
 VULN       ?= optional
 
 .DEFAULT_GOAL := help
-.PHONY: run build test test-unit test-e2e fuzz lint format vet staticcheck vuln tidy-check tidy clean help
+.PHONY: run up down logs topics tail build test test-unit test-e2e fuzz lint format vet staticcheck vuln tidy-check tidy clean help
 
 run: ## Kafka (embedded) and the three services in one process; ARGS='--duration 30s' passes flags
 	@go run ./standalone/cmd/standalone $(ARGS)
+
+up: ## docker compose up: Kafka, the services, Prometheus, Grafana; SCALE=3 runs three counters
+	docker compose up --detach --build --wait --scale counter=$(SCALE)
+
+down: ## stop it all and remove it, topics and metrics too
+	docker compose down --volumes
+
+logs: ## follow the batches that the printer of docker compose shows
+	docker compose logs --follow --no-log-prefix consumer-printer
+
+topics: ## list and describe the topics of docker compose, and the group's lag
+	docker compose exec kafka /opt/kafka/bin/kafka-topics.sh --bootstrap-server localhost:29092 --describe --exclude-internal
+	docker compose exec kafka /opt/kafka/bin/kafka-consumer-groups.sh --bootstrap-server localhost:29092 --describe --all-groups
+
+tail: ## follow the counts on docker compose's Kafka
+	docker compose exec kafka /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server localhost:29092 --topic word-counts \
+		--isolation-level read_committed --property print.key=true
 
 build: ## the four programs, into bin/
 	go build -trimpath -o bin/ $(addprefix ./,$(COMMANDS))

@@ -181,6 +181,7 @@ func (j *job) work(generation context.Context, place assignment) {
 	combines.Wait()
 	stopReduces()
 	reduces.Wait()
+	j.metrics.behind.Set(0) // with the next slots, if there are any, it is known again
 }
 
 // awaitPartitions waits for the generation's end, or for a lines partition that should be this member's and was not assigned

@@ -191,6 +191,11 @@ type memoryTransactional struct {
 	epoch    int
 }
 
+// Settle has nothing to mend: this broker does not make that mistake.
+func (t *memoryTransactional) Settle(ctx context.Context, _ string, _ map[string][]int32) error {
+	return t.client.request(ctx, "settle "+t.id)
+}
+
 // Commit goes through the steps of (*kafkaio.Transactional).Commit.
 func (t *memoryTransactional) Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
 	acks, err := t.write(ctx, gen, outputs, offsets)

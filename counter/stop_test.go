@@ -2,6 +2,7 @@ package counter
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,11 @@ type tappedTransactional struct {
 	transactional
 	id     string
 	before func(id string, outputs []kafkaio.Output, offsets []kafkaio.Offset)
+}
+
+func (t tappedTransactional) Settle(ctx context.Context, group string, partitions map[string][]int32) error {
+	t.before(fmt.Sprint("settle ", t.id, partitions), nil, nil)
+	return t.transactional.Settle(ctx, group, partitions)
 }
 
 func (t tappedTransactional) Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
@@ -64,7 +70,7 @@ func TestStopOrder(t *testing.T) {
 		time.Sleep(time.Second)
 		s.lines(0, 3)
 		<-over
-		if took := time.Since(stopped); took > lastRead+100*time.Millisecond {
+		if took := time.Since(stopped); took > 500*time.Millisecond {
 			t.Errorf("stopping took %v", took)
 		}
 		time.Sleep(time.Second) // the last markers
@@ -78,6 +84,33 @@ func TestStopOrder(t *testing.T) {
 					t.Errorf("a transaction is open in %s/%d", topic, l.name.partition)
 				}
 			}
+		}
+	})
+}
+
+// What the last user of a transactional id left is settled, in all partitions that the id writes to, before anything is read.
+func TestBeginSettles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := quiet(t, 1, 3)
+		var told []string
+		p.job.broker = tapped{p.job.broker.(*memoryClient), func(what string, _ []kafkaio.Output, _ []kafkaio.Offset) {
+			told = append(told, what)
+		}}
+		combine, reduce := combineTask{task: p.task(1, 1)}, reduceTask{task: p.task(1, 1)}
+		combine.stage, reduce.stage = stageCombine, stageReduce
+		if err := combine.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := reduce.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"settle g-g-shuffle-combine-1map[g-shuffle:[0 1 2]]",
+			"g-g-shuffle-combine-1", "g-g-shuffle-combine-1", // nobody knows yet, and where it starts
+			"settle g-g-shuffle-reduce-1map[batches:[1] counts:[1]]",
+		}
+		if fmt.Sprint(told) != fmt.Sprint(want) {
+			t.Errorf("%q, want %q", told, want)
 		}
 	})
 }
@@ -106,7 +139,7 @@ func TestStopDoesNotWaitForTheDead(t *testing.T) {
 		began := time.Now()
 		stop()
 		<-over
-		if took := time.Since(began); took > lastRead+100*time.Millisecond {
+		if took := time.Since(began); took > 500*time.Millisecond {
 			t.Errorf("stopping took %v", took)
 		}
 	})

@@ -133,8 +133,22 @@ func final(err error) bool {
 
 // begin takes the transactional id over, and so settles what its last user left.
 func (t *task) begin(ctx context.Context) (err error) {
-	t.producer, err = t.broker.NewTransactional(ctx, t.transactionalID())
-	return err
+	if t.producer, err = t.broker.NewTransactional(ctx, t.transactionalID()); err != nil {
+		return err
+	}
+	return t.producer.Settle(ctx, t.cfg.Group, t.writes())
+}
+
+// writes returns the partitions that the task's transactions write to.
+func (t *task) writes() map[string][]int32 {
+	if t.stage == stageReduce {
+		return map[string][]int32{t.cfg.CountsTopic: {t.slot}, t.cfg.BatchesTopic: {t.slot}}
+	}
+	all := make([]int32, t.partitions)
+	for q := range all {
+		all[q] = int32(q)
+	}
+	return map[string][]int32{t.cfg.shuffleTopic(): all}
 }
 
 // commit writes one transaction, tells the metrics how it went, and the clock what time it is at the broker. A stop does not

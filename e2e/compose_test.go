@@ -92,6 +92,14 @@ func TestCompose(t *testing.T) {
 	})
 	step("three counters", func(t *testing.T) {
 		c.Run(2*time.Minute, "up", "--detach", "--wait", "--no-recreate", "--scale", "counter=3")
+		// The one expression that has data only then, besides the alerts, which promtool tests.
+		eventually(t, 20*time.Second, func() error {
+			rebalances, err := vector(c, `sum by (instance) (changes(wordcount_counter_rebalances_total[20s])) > 0`)
+			if err == nil && len(rebalances) == 0 {
+				err = errors.New("no annotation for the rebalance")
+			}
+			return err
+		})
 		eventually(t, time.Minute, func() error {
 			spread, err := vector(c, `sum by (instance) (wordcount_counter_tasks{stage="reduce"})`)
 			slices.Sort(spread)

@@ -18,7 +18,7 @@ import (
 // TestFaults has the broker answer each request with each kind of error: what a retry mends is not seen by the caller,
 // what it does not mend is, and nothing is written twice.
 func TestFaults(t *testing.T) {
-	const times = 4
+	const times = 2
 	for _, test := range []struct {
 		key  kmsg.Key
 		err  *kerr.Error
@@ -60,18 +60,14 @@ func TestFaults(t *testing.T) {
 		{kmsg.Fetch, kerr.TopicAuthorizationFailed, kafka.TopicAuthorizationFailed},
 	} {
 		t.Run(test.key.Name()+" "+test.err.Message, func(t *testing.T) {
-			broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "t"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer broker.Close()
+			broker, c := startKfake(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			c := kafkaio.NewClient(kafkaio.Config{Brokers: broker.ListenAddrs()})
-			defer c.Close()
-			faults := broker.Fault(
-				kfake.Fault{Keys: []kmsg.Key{test.key}, Err: test.err, Count: times},
-				kfake.Fault{Keys: []kmsg.Key{test.key}, Err: test.err, Count: times, TopLevel: true})
+			all := []kfake.Fault{{Keys: []kmsg.Key{test.key}, Err: test.err, Count: times}}
+			if test.key != kmsg.AddPartitionsToTxn { // its error for the whole request came with version 4
+				all = append(all, kfake.Fault{Keys: []kmsg.Key{test.key}, Err: test.err, Count: times, TopLevel: true})
+			}
+			faults := broker.Fault(all...)
 
 			values, err := roundTrip(ctx, c)
 			if faults.Hits() == 0 {
@@ -146,4 +142,51 @@ func roundTrip(ctx context.Context, c *kafkaio.Client) (values []string, err err
 		}
 	}
 	return append(got[0], got[1]...), nil
+}
+
+func startKfake(t *testing.T) (*kfake.Cluster, *kafkaio.Client) {
+	t.Helper()
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "t"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	c := kafkaio.NewClient(kafkaio.Config{Brokers: broker.ListenAddrs()})
+	t.Cleanup(c.Close)
+	return broker, c
+}
+
+// TestAbortFails: the error of a transaction is why it was aborted, not how that went.
+func TestAbortFails(t *testing.T) {
+	broker, c := startKfake(t)
+	broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.ProducerFenced, TopLevel: true})
+	if _, err := roundTrip(t.Context(), c); !errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafkaio.ErrFenced) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestRefusedPartitionIsNotHurried: a partition whose leader moves is not asked for in a tight loop.
+func TestRefusedPartitionIsNotHurried(t *testing.T) {
+	broker, c := startKfake(t)
+	faults := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.NotLeaderForPartition, Count: -1})
+	r := c.NewReader([]kafkaio.Position{{Topic: "t"}})
+	defer r.Close()
+	for start := time.Now(); time.Since(start) < time.Second; {
+		if fetched, err := r.Poll(t.Context(), 10*time.Millisecond); err != nil || len(fetched) > 0 {
+			t.Fatal(fetched, err)
+		}
+	}
+	if hits := faults.Hits(); hits < 3 || hits > 30 {
+		t.Errorf("asked %d times in a second", hits)
+	}
+}
+
+// TestEnsureTopicWaitsForBrokers: a cluster that is starting has fewer brokers than the topic is to have replicas.
+func TestEnsureTopicWaitsForBrokers(t *testing.T) {
+	broker, c := startKfake(t)
+	faults := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.InvalidReplicationFactor, Count: 3})
+	if n, err := c.EnsureTopic(t.Context(), kafkaio.TopicSpec{Name: "new", Partitions: 3, ReplicationFactor: 1}); n != 3 || err != nil || faults.Hits() != 3 {
+		t.Errorf("got %d, %v after %d refusals", n, err, faults.Hits())
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -12,6 +13,17 @@ import (
 )
 
 func testEnsureTopic(f *fixture) {
+	// Several instances start at once.
+	var starting sync.WaitGroup
+	for range 8 {
+		starting.Go(func() {
+			if n, err := f.connect(f.Addr).EnsureTopic(f.ctx, kafkaio.TopicSpec{Name: f.id + "-race", Partitions: 2, ReplicationFactor: 1}); n != 2 || err != nil {
+				f.Errorf("one of several: %d partitions, %v", n, err)
+			}
+		})
+	}
+	starting.Wait()
+
 	topic := f.topic("t", 3, "message.timestamp.type", "LogAppendTime", "max.message.bytes", "2000000")
 	settings, err := f.client.TopicSettings(f.ctx, topic)
 	f.must(err)
