@@ -105,7 +105,7 @@ func roundTrip(ctx context.Context, c *kafkaio.Client) (values []string, err err
 	if _, err := p.Commit(ctx, kafkaio.Generation{Group: "g", ID: -1}, outputs, offsets); err != nil {
 		return nil, err
 	}
-	if p, err = c.NewTransactional(ctx, "id"); err != nil {
+	if _, err = c.NewTransactional(ctx, "id"); err != nil {
 		return nil, err
 	}
 	if found, err := c.Committed(ctx, "g", "t", []int32{0}); err != nil || found[0].Offset != 7 {

@@ -115,8 +115,15 @@ func (t *Transactional) write(ctx context.Context, gen Generation, outputs []Out
 		acks, err = t.produce(ctx, outputs)
 		return err
 	})
-	work.Go(func() error { return t.commitOffsets(ctx, gen, offsets) })
-	return acks, work.Wait()
+	if len(offsets) > 0 {
+		work.Go(func() error { return t.addGroup(ctx, gen.Group) })
+	}
+	if err := work.Wait(); err != nil || len(offsets) == 0 {
+		return acks, err
+	}
+	// Not while batches are sent: the broker verifies both with the coordinator, and refuses one of two verifications that
+	// meet ("Unable to verify the partition has been added to the transaction"), which then has to come again.
+	return acks, t.commitOffsets(ctx, gen, offsets)
 }
 
 // call retries one request of the transaction within requestPatience and makes fencing one error.
@@ -260,13 +267,6 @@ func (t *Transactional) produceRound(ctx context.Context, outputs []Output, due 
 }
 
 func (t *Transactional) commitOffsets(ctx context.Context, gen Generation, offsets []Offset) error {
-	if len(offsets) == 0 {
-		return nil
-	}
-	if err := t.addGroup(ctx, gen.Group); err != nil {
-		return fmt.Errorf("add the group to the transaction: %w", err)
-	}
-	t.begun = true
 	req := &txnoffsetcommit.Request{
 		TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch,
 		GroupID: gen.Group, GenerationID: gen.ID, MemberID: gen.MemberID,
@@ -302,7 +302,7 @@ func (t *Transactional) commitOffsets(ctx context.Context, gen Generation, offse
 }
 
 func (t *Transactional) addGroup(ctx context.Context, group string) error {
-	return t.call(ctx, "add the group to the transaction", func(ctx context.Context) error {
+	err := t.call(ctx, "add the group to the transaction", func(ctx context.Context) error {
 		m, err := t.client.toCoordinator(ctx, t.key, &addoffsetstotxn.Request{
 			TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch, GroupID: group})
 		if err != nil {
@@ -310,6 +310,11 @@ func (t *Transactional) addGroup(ctx context.Context, group string) error {
 		}
 		return t.client.coordinated(t.key, m.(*addoffsetstotxn.Response).ErrorCode)
 	})
+	if err != nil {
+		return fmt.Errorf("add the group to the transaction: %w", err)
+	}
+	t.begun = true
+	return nil
 }
 
 // end commits or aborts. A resend of the same decision is answered like the first.
