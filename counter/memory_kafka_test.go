@@ -88,6 +88,12 @@ func (k *memoryKafka) grow(topic string, n int, createTime bool) {
 	}
 }
 
+func (k *memoryKafka) partitions(topic string) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.topics[topic])
+}
+
 func (k *memoryKafka) log(at topicPartition) (*memoryLog, error) {
 	if logs := k.topics[at.topic]; int(at.partition) < len(logs) {
 		return logs[at.partition], nil

@@ -73,6 +73,9 @@ func (t *task) supervise(ctx context.Context, attempt func(context.Context) erro
 		case errors.Is(err, kafkaio.ErrFenced), final(err):
 			// Fenced by a successor, or by a predecessor that woke up? And what looks wrong may be a successor's work: a
 			// task that was frozen finds the records deleted that its successor has read. Only the group knows.
+			if errors.Is(err, kafkaio.ErrFenced) {
+				t.log.Warn("task fenced", "task", t.String(), "error", err)
+			}
 			switch asked := t.assignment.heartbeat(ctx); {
 			case errors.Is(asked, kafkaio.ErrNotMember):
 				t.waitForNext(ctx, err)
@@ -85,7 +88,7 @@ func (t *task) supervise(ctx context.Context, attempt func(context.Context) erro
 			case asked != nil:
 				err = errors.Join(err, asked)
 			}
-			t.log.Warn("task was fenced, starts over", "task", t.String(), "in", backoff, "error", err)
+			t.log.Warn("task starts over", "task", t.String(), "in", backoff, "error", err)
 		default:
 			t.log.Warn("task starts over", "task", t.String(), "in", backoff, "error", err)
 		}

@@ -88,7 +88,7 @@ func TestCrash(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		cfg := Config{Interval: interval, Partitions: 1 + r.IntN(4), MaxEmpty: r.Int64N(5)}
 		log := send(r, cfg.Partitions, cfg.MaxEmpty)
-		crashing := 20 + r.IntN(100)
+		crashing := 60 + r.IntN(200)
 		var state *wire.ReduceState
 		safe, at := int64(0), int64(0)
 		var committed, pending []string

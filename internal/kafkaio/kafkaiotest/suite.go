@@ -20,7 +20,7 @@ type Broker struct {
 	Addr       string                      // host:port; the broker must advertise localhost or 127.0.0.1 with this port
 	AppendTime bool                        // message.timestamp.type=LogAppendTime is honoured
 	Strict     bool                        // what Kafka refuses is refused: large batches and metadata, bad topic names, offsets of no member
-	Restart    func(context.Context) error // stops and starts it; nil: cannot be done
+	Restart    func(context.Context) error // ends it, another way each time, and starts it again; nil: cannot be done
 }
 
 // patience is for a broker on a busy machine; what hangs, hangs longer.

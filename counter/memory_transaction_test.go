@@ -1,0 +1,142 @@
+package counter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"wordcount/internal/kafkaio"
+)
+
+func (c *memoryClient) NewTransactional(ctx context.Context, id string) (transactional, error) {
+	if err := c.request(ctx, "init "+id); err != nil {
+		return nil, err
+	}
+	c.kafka.mu.Lock()
+	p, epoch, unsettled := c.kafka.begin(id)
+	c.kafka.mu.Unlock()
+	c.kafka.schedule.trace("%s begins %s epoch %d", c.owner.name, id, epoch)
+	for unsettled != nil { // error 51 until the markers are written
+		if err := c.sleep(ctx, 3*time.Millisecond); err != nil {
+			return nil, err
+		}
+		c.kafka.mu.Lock()
+		if p.current != unsettled {
+			unsettled = nil
+		}
+		c.kafka.mu.Unlock()
+	}
+	return &memoryTransactional{client: c, id: id, producer: p, epoch: epoch}, nil
+}
+
+type memoryTransactional struct {
+	client   *memoryClient
+	id       string
+	producer *memoryProducer
+	epoch    int
+}
+
+// Settle has nothing to mend: this broker does not make that mistake.
+func (t *memoryTransactional) Settle(ctx context.Context, _ string, _ map[string][]int32) error {
+	return t.client.request(ctx, "settle "+t.id)
+}
+
+// Commit goes through the steps of (*kafkaio.Transactional).Commit.
+func (t *memoryTransactional) Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+	acks, err := t.write(ctx, gen, outputs, offsets)
+	t.client.kafka.schedule.trace("%s writes %s epoch %d: %d outputs, offsets %v: %v", t.client.owner.name, t.id, t.epoch, len(outputs), offsets, err)
+	if err == nil {
+		if err = t.end(ctx, true); err == nil {
+			return acks, nil
+		}
+	} else if !errors.Is(err, kafkaio.ErrFenced) {
+		err = errors.Join(err, t.end(ctx, false))
+	}
+	return nil, fmt.Errorf("transaction of %s: %w", t.id, err)
+}
+
+func (t *memoryTransactional) write(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+	k := t.client.kafka
+	err := t.step(ctx, "add partitions", func(txn *memoryTransaction) error {
+		for _, o := range outputs {
+			l, err := k.log(topicPartition{o.Topic, o.Partition})
+			if err != nil {
+				return err
+			}
+			txn.logs[l] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	acks := make([]kafkaio.Ack, len(outputs))
+	for i, o := range outputs {
+		for _, b := range o.Batches {
+			err := t.step(ctx, fmt.Sprintf("produce %s/%d", o.Topic, o.Partition), func(txn *memoryTransaction) error {
+				l, err := k.log(topicPartition{o.Topic, o.Partition})
+				if err == nil {
+					acks[i].BaseOffset, acks[i].AppendTime = k.append(l, b, txn, false)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			acks[i].Received = time.Now()
+		}
+	}
+	if len(offsets) == 0 {
+		return acks, nil
+	}
+	return acks, t.step(ctx, "commit offsets", func(txn *memoryTransaction) error {
+		if gen.ID != k.generation || !k.members[gen.MemberID] {
+			return kafkaio.ErrNotMember
+		}
+		txn.offsets = append(txn.offsets, offsets...)
+		return nil
+	})
+}
+
+func (t *memoryTransactional) end(ctx context.Context, commit bool) error {
+	k := t.client.kafka
+	if err := t.step(ctx, fmt.Sprintf("end %t", commit), func(txn *memoryTransaction) error {
+		k.decide(txn, commit)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return t.client.travel(ctx, "end answered "+t.id)
+}
+
+// step is one request of a transaction: it is refused when the producer was fenced.
+func (t *memoryTransactional) step(ctx context.Context, operation string, do func(*memoryTransaction) error) error {
+	if err := t.client.travel(ctx, operation+" "+t.id); err != nil {
+		return err
+	}
+	k := t.client.kafka
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if t.producer.epoch != t.epoch {
+		return fmt.Errorf("%s: %w", operation, kafkaio.ErrFenced)
+	}
+	if c := t.producer.current; c != nil && c.decided { // error 51: the transaction before is still being completed
+		k.mu.Unlock()
+		for {
+			if err := t.client.sleep(ctx, time.Millisecond); err != nil {
+				k.mu.Lock()
+				return err
+			}
+			k.mu.Lock()
+			if t.producer.current != c || t.producer.epoch != t.epoch {
+				break
+			}
+			k.mu.Unlock()
+		}
+		if t.producer.epoch != t.epoch {
+			return fmt.Errorf("%s: %w", operation, kafkaio.ErrFenced)
+		}
+	}
+	return do(k.transaction(t.producer))
+}

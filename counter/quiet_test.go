@@ -1,0 +1,80 @@
+package counter
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+// quiet is a schedule in which nothing goes wrong, with one counter whose tasks a test takes in hand.
+func quiet(t *testing.T, lines, partitions int) (*schedule, *process) {
+	s := &schedule{t: t, seed: 1, random: rand.New(rand.NewPCG(1, 1)), again: make(chan struct{}, 1), partitions: partitions, limits: production, session: 6 * time.Second}
+	s.calm.Store(true)
+	s.cfg.Settings = Settings{BatchInterval: 5 * time.Second, Grace: 250 * time.Millisecond, Group: "g", Tokenizer: "space", ReportEmpty: time.Hour}
+	s.cfg.LinesTopic, s.cfg.CountsTopic, s.cfg.BatchesTopic = "lines", "counts", "batches"
+	s.kafka = newMemoryKafka(s)
+	s.kafka.grow("lines", lines, false)
+	for _, topic := range []string{"g-shuffle", "counts", "batches"} {
+		s.kafka.grow(topic, partitions, false)
+	}
+	s.kafka.generation, s.kafka.members["m"] = 1, true
+	s.start()
+	return s, s.processes[0]
+}
+
+// task makes a task of a slot with its lines partitions.
+func (p *process) task(slot int32, known int, lines ...int32) task {
+	return task{job: p.job, slot: slot, lines: lines, known: known,
+		assignment: assignment{Generation: kafkaio.Generation{Group: "g", ID: 1, MemberID: "m"}, heartbeat: p.heartbeat(1, "m")}}
+}
+
+func (s *schedule) commit(topic string, partition int32, offset int64, metadata string) {
+	s.kafka.mu.Lock()
+	defer s.kafka.mu.Unlock()
+	s.kafka.offsets[topicPartition{topic, partition}] = kafkaio.Offset{Topic: topic, Partition: partition, Offset: offset, Metadata: metadata}
+}
+
+func (s *schedule) send(partition int, records ...[]byte) {
+	var b kafkaio.RecordBatch
+	for _, record := range records {
+		b.Append(0, nil, record)
+	}
+	s.kafka.mu.Lock()
+	defer s.kafka.mu.Unlock()
+	s.kafka.append(s.kafka.topics["g-shuffle"][partition], &b, nil, false)
+}
+
+// committed returns what the group has committed for a partition, and where its log begins and ends.
+func (s *schedule) committed(topic string, partition int32) (committed kafkaio.Offset, start, end int64) {
+	s.kafka.mu.Lock()
+	defer s.kafka.mu.Unlock()
+	l := s.kafka.topics[topic][partition]
+	return s.kafka.offsets[l.name], l.start, l.end()
+}
+
+func (s *schedule) lines(partition int, n int) {
+	s.kafka.mu.Lock()
+	defer s.kafka.mu.Unlock()
+	for range n {
+		var b kafkaio.RecordBatch
+		b.Append(0, nil, []byte("line"))
+		s.kafka.append(s.kafka.topics["lines"][partition], &b, nil, false)
+	}
+}
+
+const (
+	aTime       = 1769030725000
+	anInterval  = 5000
+	aWatermark  = `{"v":1,"watermark":1769030725000,"lines_partitions":4}`
+	aLater      = `{"v":1,"watermark":1769030730000,"lines_partitions":4}`
+	aReduce     = `{"v":1,"closed":1769030720000,"last_non_empty":1,"interval_ms":5000,"partitions":2,"lines_partitions":4}`
+	aReduceToo  = `{"v":1,"closed":1769030715000,"last_non_empty":1,"interval_ms":5000,"partitions":2,"lines_partitions":4}`
+	noWatermark = wire.NoWatermark
+)
+
+func said(slot int, time int64, partitions int) []byte {
+	return wire.AppendWatermark(nil, wire.Watermark{Slot: slot, Interval: anInterval, Time: time, Partitions: partitions})
+}
