@@ -133,6 +133,7 @@ func (s *schedule) finish() {
 }
 
 func (s *schedule) runAvailableNow() {
+	s.foreign = false // the oracle has what was decided, also when it is not visible yet
 	ctx, stopProducing := context.WithCancel(s.t.Context())
 	var producing sync.WaitGroup
 	producing.Go(func() { s.produce(ctx) })
