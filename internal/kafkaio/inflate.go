@@ -14,7 +14,7 @@ import (
 )
 
 // maxInflated is what a compressed batch may take in memory, far beyond what any producer makes of max.message.bytes.
-const maxInflated = 256 << 20
+var maxInflated = 256 << 20
 
 // inflate decompresses the records of a batch into a buffer that the next compressed batch uses again. kafka-go's readers
 // of snappy and zstd are not used: they make room for whatever size the data claims, gigabytes for a dozen bytes.
@@ -28,7 +28,7 @@ func (f *Fetched) inflate(c compress.Compression) (err error) {
 	case compress.Gzip, compress.Lz4:
 		r := c.Codec().NewReader(bytes.NewReader(f.records))
 		out := bytes.NewBuffer(dst)
-		_, err = out.ReadFrom(io.LimitReader(r, maxInflated+1))
+		_, err = out.ReadFrom(io.LimitReader(r, int64(maxInflated)+1))
 		f.inflated, err = out.Bytes(), errors.Join(err, r.Close())
 	default:
 		return fmt.Errorf("unknown compression %d", c)
@@ -45,7 +45,7 @@ func (f *Fetched) inflate(c compress.Compression) (err error) {
 
 // zstdDecoder decodes concurrently for all readers, and starts no goroutine.
 var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxInflated))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(uint64(maxInflated)))
 	if err != nil {
 		panic(err) // the options are wrong
 	}
