@@ -23,14 +23,10 @@ type backlog struct {
 
 // watch returns nil when the backlog is counted and its windows are closed.
 func (j *job) watch(ctx context.Context, b *backlog) error {
-	partitions := make([]int32, len(b.ends))
-	for p := range partitions {
-		partitions[p] = int32(p)
-	}
 	until, counted := int64(0), false
 	for {
 		if !counted {
-			offsets, err := j.broker.Committed(ctx, j.cfg.Group, j.cfg.LinesTopic, partitions)
+			offsets, err := j.broker.Committed(ctx, j.cfg.Group, j.cfg.LinesTopic, allPartitions(len(b.ends)))
 			if err != nil {
 				return err
 			}

@@ -39,6 +39,18 @@ func (t tappedTransactional) Commit(ctx context.Context, gen kafkaio.Generation,
 	return t.transactional.Commit(ctx, gen, outputs, offsets)
 }
 
+// slotAtWork runs the tasks of slot 0 with partition 0 of the lines, and closes over when they have ended.
+func slotAtWork(ctx context.Context, p *process) (over chan struct{}) {
+	over = make(chan struct{})
+	go func() {
+		defer close(over)
+		place := p.task(0, 1).assignment
+		place.partitions = map[string][]int32{"lines": {0}, "g-shuffle": {0}}
+		p.job.work(ctx, place)
+	}()
+	return over
+}
+
 // A counter that is stopped at the worst moment, when the transaction that closes a window has just begun: combine completes
 // it, and reduce, which stops later, writes the window. Nothing is left open.
 func TestStopOrder(t *testing.T) {
@@ -60,13 +72,7 @@ func TestStopOrder(t *testing.T) {
 				stop()
 			}
 		}}
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			place := p.task(0, 1).assignment
-			place.partitions = map[string][]int32{"lines": {0}, "g-shuffle": {0}}
-			p.job.work(ctx, place)
-		}()
+		over := slotAtWork(ctx, p)
 		time.Sleep(time.Second)
 		s.lines(0, 3)
 		<-over
@@ -120,13 +126,7 @@ func TestStopDoesNotWaitForTheDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := quiet(t, 1, 1)
 		ctx, stop := context.WithCancel(t.Context())
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			place := p.task(0, 1).assignment
-			place.partitions = map[string][]int32{"lines": {0}, "g-shuffle": {0}}
-			p.job.work(ctx, place)
-		}()
+		over := slotAtWork(ctx, p)
 		time.Sleep(10 * time.Second)
 		s.kafka.mu.Lock()
 		l := s.kafka.topics["g-shuffle"][0]

@@ -147,11 +147,7 @@ func (t *task) writes() map[string][]int32 {
 	if t.stage == stageReduce {
 		return map[string][]int32{t.cfg.CountsTopic: {t.slot}, t.cfg.BatchesTopic: {t.slot}}
 	}
-	all := make([]int32, t.partitions)
-	for q := range all {
-		all[q] = int32(q)
-	}
-	return map[string][]int32{t.cfg.shuffleTopic(): all}
+	return map[string][]int32{t.cfg.shuffleTopic(): allPartitions(t.partitions)}
 }
 
 // commit writes one transaction, tells the metrics how it went, and the clock what time it is at the broker. A stop does not
@@ -213,13 +209,18 @@ func (p *packer) append(timeMs int64, key, value []byte) {
 	p.bytes += size
 }
 
+// allPartitions returns the numbers of a topic's n partitions.
+func allPartitions(n int) []int32 {
+	all := make([]int32, n)
+	for p := range all {
+		all[p] = int32(p)
+	}
+	return all
+}
+
 // reduceStates reads what the reduce tasks have committed, nil for those that have not yet.
 func (j *job) reduceStates(ctx context.Context) ([]*wire.ReduceState, error) {
-	all := make([]int32, j.partitions)
-	for q := range all {
-		all[q] = int32(q)
-	}
-	offsets, err := j.broker.Committed(ctx, j.cfg.Group, j.cfg.shuffleTopic(), all)
+	offsets, err := j.broker.Committed(ctx, j.cfg.Group, j.cfg.shuffleTopic(), allPartitions(j.partitions))
 	if err != nil {
 		return nil, err
 	}
