@@ -33,6 +33,7 @@ type input struct {
 	partition int32
 	position  int64
 	end       int64 // high watermark of the last fetch
+	held      bool  // it is too far ahead of the reduces
 }
 
 // run is one attempt: from the committed state until ctx ends; then it commits what it has read.

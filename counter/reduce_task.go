@@ -69,7 +69,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 	}
 	topic := t.cfg.shuffleTopic()
 	// In this order: a reduce deletes below what it has committed.
-	earliest, err := t.broker.Offsets(ctx, topic, kafkaio.Earliest)
+	logStart, err := t.broker.Offset(ctx, topic, t.slot, kafkaio.Earliest)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 		return err
 	}
 	var state *wire.ReduceState
-	offset, logStart := committed[0].Offset, earliest[t.slot]
+	offset := committed[0].Offset
 	switch {
 	case offset >= 0:
 		if state, err = t.parseReduceState(committed[0]); err != nil {
@@ -93,7 +93,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 		offset = 0
 	}
 	t.committed = state != nil
-	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty()}, state, offset)
+	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty(), Settings: t.cfg.shared()}, state, offset)
 	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: offset}})
 	return nil
 }

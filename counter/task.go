@@ -248,6 +248,9 @@ func (j *job) parseReduceState(o kafkaio.Offset) (*wire.ReduceState, error) {
 		return nil, refusal{otherSettings(fmt.Sprintf("topic %s was written with --batch-interval %v and %d partitions, this counter has %v and %d",
 			o.Topic, time.Duration(s.Interval)*time.Millisecond, s.Partitions, j.cfg.BatchInterval, j.partitions))}
 	}
+	if s.Settings != "" && s.Settings != j.cfg.shared() {
+		return nil, refusal{otherSettings(fmt.Sprintf("group %s has counted with another --tokenizer or --report-empty than this counter has", j.cfg.Group))}
+	}
 	return &s, nil
 }
 

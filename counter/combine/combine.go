@@ -74,6 +74,9 @@ func (c *Combiner) Start(watermark int64) { c.watermark = watermark }
 // Watermark returns the slot's watermark: no window that ends at or before it gets another line of this slot.
 func (c *Combiner) Watermark() int64 { return c.watermark }
 
+// Reached returns the time that an input's lines have reached: its watermark, at least the slot's.
+func (c *Combiner) Reached(input int) int64 { return max(c.inputs[input], c.watermark) }
+
 // Line counts a line of an input (index of the slot's partitions) with its time; now is the broker's time.
 func (c *Combiner) Line(input int, t, now int64, line []byte) {
 	if t > now+MaxAhead {

@@ -13,8 +13,9 @@ import (
 // Config is what a Reducer needs to know.
 type Config struct {
 	Interval   window.Interval
-	Partitions int   // Q: slots, and partitions of the shuffle topic
-	MaxEmpty   int64 // of a run of empty windows so many are reported, the rest is skipped
+	Partitions int    // Q: slots, and partitions of the shuffle topic
+	MaxEmpty   int64  // of a run of empty windows so many are reported, the rest is skipped
+	Settings   string // committed with the state
 }
 
 // Reducer is the state of one reduce task. It is rebuilt after a crash by applying the records from the committed safe
@@ -50,7 +51,7 @@ func New(cfg Config, committed *wire.ReduceState, offset int64) *Reducer {
 	for i := range r.slots {
 		r.slots[i] = slot{first: wire.NoWatermark, watermark: wire.NoWatermark, offset: -1}
 	}
-	r.state = wire.ReduceState{Interval: int64(cfg.Interval), Partitions: cfg.Partitions}
+	r.state = wire.ReduceState{Interval: int64(cfg.Interval), Partitions: cfg.Partitions, Settings: cfg.Settings}
 	if committed != nil {
 		r.started = true
 		r.state.Closed, r.state.LastNonEmpty, r.state.LinesPartitions = committed.Closed, committed.LastNonEmpty, committed.LinesPartitions

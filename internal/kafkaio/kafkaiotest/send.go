@@ -35,7 +35,7 @@ func (f *fixture) wantCommitted(topic string, want ...[]string) {
 	}
 }
 
-// wantSoon is wantCommitted where no transaction may be left open, which the broker would abort after 20 s.
+// wantSoon is wantCommitted where no transaction may be left open, which the broker would abort after a minute.
 func (f *fixture) wantSoon(topic string, want ...[]string) {
 	f.Helper()
 	start := time.Now()
