@@ -29,7 +29,7 @@ up: ## docker compose up: Kafka, the services, Prometheus, Grafana; SCALE=3 runs
 	docker compose up --detach --build --wait --scale counter=$(SCALE)
 
 down: ## stop it all and remove it, topics and metrics too
-	docker compose down --volumes
+	docker compose --profile '*' down --volumes
 
 logs: ## follow the batches that the printer of docker compose shows
 	docker compose logs --follow --no-log-prefix consumer-printer

@@ -24,7 +24,8 @@ func combining(p *process) *combineTask {
 	t.stage = stageCombine
 	t.combiner = combine.New(combine.Config{Interval: t.interval, Grace: 250, Partitions: t.partitions, Tokenizer: tokenizer}, 1)
 	t.combiner.Start(aTime)
-	t.combiner.Flush(1<<20, 1)
+	t.combiner.Flush(1<<20, 1, func(int, []byte) {})
+	t.packers = newPackers(t.partitions, 1<<20)
 	t.skew.start(aTime)
 	t.clock.Observe(aTime, time.Now())
 	return t

@@ -191,10 +191,11 @@ func patient(ctx context.Context) (context.Context, context.CancelFunc) {
 	return patience, func() { stop(); cancel() }
 }
 
-// packer fills record batches up to a topic's limit.
+// packer fills record batches up to a topic's limit, and uses their memory again.
 type packer struct {
 	max     int
-	batches []*kafkaio.RecordBatch
+	batches []*kafkaio.RecordBatch // those with records
+	spare   []*kafkaio.RecordBatch
 	bytes   int
 }
 
@@ -202,11 +203,35 @@ func (p *packer) append(timeMs int64, key, value []byte) {
 	size := len(key) + len(value) + kafkaio.RecordOverhead
 	n := len(p.batches)
 	if n == 0 || p.batches[n-1].Size()+size > p.max {
-		p.batches = append(p.batches, new(kafkaio.RecordBatch))
+		b := new(kafkaio.RecordBatch)
+		if last := len(p.spare) - 1; last >= 0 {
+			b, p.spare = p.spare[last], p.spare[:last]
+		}
+		p.batches = append(p.batches, b)
 		n++
 	}
 	p.batches[n-1].Append(timeMs, key, value)
 	p.bytes += size
+}
+
+func newPackers(n, max int) []packer {
+	packers := make([]packer, n)
+	for i := range packers {
+		packers[i].max = max
+	}
+	return packers
+}
+
+// reset empties a packer whose batches were sent. Those of a transaction that failed may still be on their way: they are
+// left to whoever has them.
+func (p *packer) reset() {
+	for _, b := range p.batches {
+		b.Reset()
+	}
+	const maxSpare = 16
+	p.spare = append(p.spare, p.batches[:min(len(p.batches), maxSpare-len(p.spare))]...)
+	clear(p.batches)
+	p.batches, p.bytes = p.batches[:0], 0
 }
 
 // allPartitions returns the numbers of a topic's n partitions.
