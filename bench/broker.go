@@ -5,15 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/wait"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"wordcount/e2e"
 )
 
 // Broker is what the programs are measured on.
@@ -25,25 +25,70 @@ type Broker struct {
 	Close func() error
 }
 
-// StartContainer starts Kafka in a container, as the tests do.
-func StartContainer(ctx context.Context) (*Broker, error) {
-	kafka, err := e2e.StartKafka(ctx)
+// KafkaImage is the broker that the promises are made for.
+const KafkaImage = "apache/kafka:4.3.1"
+
+// StartContainer starts Kafka in a container that shares this machine's network: through Docker's proxy for published ports every byte would
+// be copied twice more, on the processors that are measured. So the engine must run on this machine, on Linux.
+func StartContainer(ctx context.Context) (b *Broker, err error) {
+	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
+	address := fmt.Sprintf("localhost:%d", ports[0])
+	controller := fmt.Sprintf("localhost:%d", ports[1])
+	kafka, err := testcontainers.Run(ctx, KafkaImage,
+		testcontainers.WithHostConfigModifier(func(hc *container.HostConfig) { hc.NetworkMode = "host" }),
+		testcontainers.WithEnv(map[string]string{
+			"KAFKA_NODE_ID":                        "1",
+			"KAFKA_PROCESS_ROLES":                  "broker,controller",
+			"KAFKA_LISTENERS":                      "BROKER://" + address + ",CONTROLLER://" + controller,
+			"KAFKA_ADVERTISED_LISTENERS":           "BROKER://" + address,
+			"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+			"KAFKA_INTER_BROKER_LISTENER_NAME":     "BROKER",
+			"KAFKA_CONTROLLER_LISTENER_NAMES":      "CONTROLLER",
+			"KAFKA_CONTROLLER_QUORUM_VOTERS":       "1@" + controller,
+			// One node: its internal topics cannot have the three replicas that are Kafka's default.
+			"KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR":         "1",
+			"KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+			"KAFKA_TRANSACTION_STATE_LOG_MIN_ISR":            "1",
+			"KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS":         "0",
+			"KAFKA_HEAP_OPTS":                                "-Xms1g -Xmx1g",
+		}),
+		testcontainers.WithWaitStrategy(wait.ForLog("Kafka Server started").WithStartupTimeout(time.Minute)))
+	defer func() {
+		if err != nil && kafka != nil {
+			err = errors.Join(err, testcontainers.TerminateContainer(kafka))
+		}
+	}()
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", KafkaImage, err)
+	}
 	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err != nil {
-		return nil, errors.Join(err, testcontainers.TerminateContainer(kafka))
+		return nil, err
 	}
-	id := kafka.GetContainerID()
 	return &Broker{
-		Addresses: []string{kafka.Address},
-		Describe:  "container " + e2e.KafkaImage,
+		Addresses: []string{address},
+		Describe:  "container " + KafkaImage + ", 1 GiB of heap, on the same machine",
 		CPU: func(ctx context.Context) (time.Duration, error) {
-			return containerCPU(ctx, docker, id)
+			return containerCPU(ctx, docker, kafka.GetContainerID())
 		},
 		Close: func() error { return errors.Join(docker.Close(), testcontainers.TerminateContainer(kafka)) },
 	}, nil
+}
+
+// freePorts returns ports that nobody listened on just now.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
 }
 
 func containerCPU(ctx context.Context, docker *testcontainers.DockerClient, id string) (time.Duration, error) {
@@ -92,7 +137,17 @@ func (b *Broker) topic(ctx context.Context, name string, partitions int) error {
 	})
 }
 
-// delete removes topics that are there.
+// records is how many records a topic holds that has no transactions.
+func (b *Broker) records(ctx context.Context, topic string) (n int64, err error) {
+	err = b.admin(func(a *kadm.Client) error {
+		ends, err := a.ListEndOffsets(ctx, topic)
+		ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+		return errors.Join(err, ends.Error())
+	})
+	return n, err
+}
+
+// delete removes topics, those of them that are there.
 func (b *Broker) delete(ctx context.Context, names ...string) error {
 	return b.admin(func(a *kadm.Client) error {
 		_, err := a.DeleteTopics(ctx, names...)

@@ -2,8 +2,8 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
 
 	"wordcount/bench/text"
 )
@@ -36,27 +36,29 @@ type DrainRun struct {
 	Peak      int64   `json:"peak_bytes"`   // resident memory of the process
 }
 
-func (b *bench) english(ctx context.Context, r *Report) error {
+func (b *bench) drainEnglish(ctx context.Context, r *Report) error {
 	return b.drain(ctx, r, "english", b.English)
 }
 
-func (b *bench) wide(ctx context.Context, r *Report) error {
+func (b *bench) drainWide(ctx context.Context, r *Report) error {
 	return b.drain(ctx, r, "wide", b.Wide())
 }
 
-func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) error {
-	load := Load{Topic: b.name(name), Partitions: partitions, Text: t, Seed: b.Seed, Bytes: b.Bytes, Windows: b.Windows, Interval: b.Interval}
-	lines, err := b.load(ctx, load)
+func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) (err error) {
+	load := b.load(b.name(name), partitions, b.Windows, b.Bytes, t)
+	defer func() { err = errors.Join(err, b.Broker.delete(ctx, load.Topic)) }()
+	lines, err := b.fill(ctx, load)
 	if err != nil {
 		return err
 	}
 	d := Drain{Name: name, Text: t.Describe(), Lines: lines, Bytes: b.Bytes, Windows: b.Windows}
 	for round := 1; round <= b.Rounds; round++ {
 		for _, program := range b.Contenders {
-			run, totals, err := b.drainOnce(ctx, program, load.Topic)
-			if err != nil {
+			once, err := b.drainOnce(ctx, program, load.Topic)
+			if err := errors.Join(err, b.Broker.delete(ctx, once.topics...)); err != nil {
 				return err
 			}
+			run, totals := once.DrainRun, once.totals
 			run.Round = round
 			b.Log("%s, round %d: %s %.1f s, CPU %.1f s, broker's CPU %.1f s, peak %d MB; %d rows, %d words", name, round, program, run.Wall,
 				run.CPU, run.BrokerCPU, run.Peak>>20, totals.Rows, totals.Words)
@@ -69,62 +71,60 @@ func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) 
 		}
 	}
 	r.Drains = append(r.Drains, d)
-	return b.Broker.delete(ctx, load.Topic)
+	return nil
 }
 
-// load fills a topic, and says how long it took.
-func (b *bench) load(ctx context.Context, load Load) (lines int64, err error) {
-	began := time.Now()
-	lines, err = load.Write(ctx, b.Broker.Addresses)
-	if err != nil {
-		return 0, fmt.Errorf("load: %w", err)
-	}
-	took := time.Since(began).Seconds()
-	b.Log("loaded %d lines, %d MB, in %.1f s (%.0f MB/s): %s", lines, load.Bytes/1e6, took, float64(load.Bytes)/1e6/took, load.Text.Describe())
-	return lines, nil
+// load describes a topic of lines.
+func (b *bench) load(topic string, partitions, windows int, bytes int64, t text.Text) Load {
+	return Load{Topic: topic, Partitions: partitions, Text: t, Seed: b.Seed, Bytes: bytes, Windows: windows, Interval: b.Interval}
 }
 
-// drainOnce counts lines by one contender with output topics of its own.
-func (b *bench) drainOnce(ctx context.Context, program, lines string) (run DrainRun, totals Totals, err error) {
-	counts := b.name("counts")
-	batches, group := counts+"-batches", counts+"-group"
-	made := []string{counts}
-	args := []string{"--brokers", b.brokers(), "--lines-topic", lines, "--counts-topic", counts, "--batch-interval", b.Interval.String()}
-	file := loopProgram
-	if program == counterProgram {
-		file = counterProgram
-		args = append(args, "--available-now", "--batches-topic", batches, "--group", group, "--metrics-addr", "")
-		made = append(made, batches, group+"-shuffle")
-	} else {
-		args = append([]string{program}, args...)
-		if err := b.Broker.topic(ctx, counts, partitions); err != nil {
-			return run, totals, err
+// outputs are the topics and the group of one run of counters.
+type outputs struct{ counts, batches, group string }
+
+func (b *bench) outputs() outputs {
+	name := b.name("run")
+	return outputs{name + "-counts", name + "-batches", name}
+}
+
+// topics are those that a counter makes.
+func (o outputs) topics() []string { return []string{o.counts, o.batches, o.group + "-shuffle"} }
+
+// countArgs are the counter's flags: the defaults, but for names and the metrics' address.
+func (b *bench) countArgs(lines string, o outputs, more ...string) []string {
+	return append([]string{"--brokers", b.brokers(), "--lines-topic", lines, "--counts-topic", o.counts, "--batches-topic", o.batches,
+		"--group", o.group, "--batch-interval", b.Interval.String(), "--metrics-addr", ""}, more...)
+}
+
+// drained is what one process left.
+type drained struct {
+	DrainRun
+	outputs
+	totals Totals
+	topics []string // that it wrote
+}
+
+// drainOnce counts lines by one contender with topics of its own. The topics are returned with an error, too.
+func (b *bench) drainOnce(ctx context.Context, program, lines string) (d drained, err error) {
+	d.outputs = b.outputs()
+	file, args := counterProgram, b.countArgs(lines, d.outputs, "--available-now")
+	d.topics = d.outputs.topics()
+	if program != counterProgram {
+		file = loopProgram
+		args = []string{program, "--brokers", b.brokers(), "--lines-topic", lines, "--counts-topic", d.counts, "--batch-interval", b.Interval.String()}
+		d.topics = []string{d.counts}
+		if err := b.Broker.topic(ctx, d.counts, partitions); err != nil {
+			return d, err
 		}
 	}
-	before, err := b.brokerCPU(ctx)
+	usage, broker, err := b.measure(ctx, file, args...)
 	if err != nil {
-		return run, totals, err
+		return d, err
 	}
-	usage, err := b.Programs.run(ctx, file, args...)
-	if err != nil {
-		return run, totals, err
+	if d.totals, err = ReadTotals(ctx, b.Broker.Addresses, d.counts); err != nil {
+		return d, err
 	}
-	after, err := b.brokerCPU(ctx)
-	if err != nil {
-		return run, totals, err
-	}
-	if totals, err = ReadTotals(ctx, b.Broker.Addresses, counts); err != nil {
-		return run, totals, err
-	}
-	run = DrainRun{Program: program, Wall: seconds(usage.Wall), Last: seconds(totals.last.Sub(usage.Started)), CPU: seconds(usage.CPU),
-		BrokerCPU: seconds(after - before), Peak: usage.MaxRSS}
-	return run, totals, b.Broker.delete(ctx, made...)
-}
-
-// brokerCPU is what the broker has taken so far, 0 when that cannot be seen.
-func (b *bench) brokerCPU(ctx context.Context) (time.Duration, error) {
-	if b.Broker.CPU == nil {
-		return 0, nil
-	}
-	return b.Broker.CPU(ctx)
+	d.DrainRun = DrainRun{Program: program, Wall: seconds(usage.Wall), Last: seconds(d.totals.last.Sub(usage.Started)), CPU: seconds(usage.CPU),
+		BrokerCPU: seconds(broker), Peak: usage.MaxRSS}
+	return d, nil
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,44 +55,66 @@ type process struct {
 	cmd     *exec.Cmd
 	started time.Time
 	stderr  tail
+	exited  chan struct{} // closed once the fields below are known
+	usage   Usage
+	err     error // of the exit, with the end of the standard error
 }
 
-// start runs a program without settings from our environment. The context's end kills it.
+// start runs a program without settings from our environment; a nil stdout discards what it prints. The context's end kills it.
 func (p Programs) start(ctx context.Context, stdout io.Writer, name string, args ...string) (*process, error) {
 	file, env := p.Command(name)
-	s := &process{name: name, cmd: exec.CommandContext(ctx, file, args...)}
+	s := &process{name: name, cmd: exec.CommandContext(ctx, file, args...), exited: make(chan struct{})}
 	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	s.cmd.Stdout, s.cmd.Stderr = stdout, &s.stderr
 	s.started = time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+	go func() {
+		defer close(s.exited)
+		err := s.cmd.Wait()
+		s.usage = Usage{Wall: time.Since(s.started), Started: s.started}
+		if err != nil {
+			s.err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, s.stderr.String())
+			return
+		}
+		s.usage.CPU = s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()
+		s.usage.MaxRSS = maxRSS(s.cmd.ProcessState.SysUsage().(*syscall.Rusage))
+	}()
 	return s, nil
 }
 
-// wait waits for the exit. The error has the end of the standard error.
+// wait waits for the exit.
 func (s *process) wait() (Usage, error) {
-	err := s.cmd.Wait()
-	u := Usage{Wall: time.Since(s.started), Started: s.started}
-	if err != nil {
-		return u, fmt.Errorf("%s: %w\n%s", strings.Join(append([]string{s.name}, s.cmd.Args[1:]...), " "), err, s.stderr.String())
+	<-s.exited
+	return s.usage, s.err
+}
+
+// running returns an error when the process, which should go on, has ended.
+func (s *process) running() error {
+	select {
+	case <-s.exited:
+		return errors.Join(fmt.Errorf("%s ended early", s.name), s.err)
+	default:
+		return nil
 	}
-	u.CPU = s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()
-	u.MaxRSS = maxRSS(s.cmd.ProcessState.SysUsage().(*syscall.Rusage))
-	return u, nil
 }
 
 // stop asks the process to end, and waits for it.
 func (s *process) stop() (Usage, error) {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return Usage{}, fmt.Errorf("stop %s: %w", s.name, err)
-	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended
 	return s.wait()
+}
+
+// end makes sure that nothing is left of the process.
+func (s *process) end() {
+	_ = s.cmd.Process.Kill()
+	<-s.exited
 }
 
 // run runs a program to its end.
 func (p Programs) run(ctx context.Context, name string, args ...string) (Usage, error) {
-	s, err := p.start(ctx, io.Discard, name, args...)
+	s, err := p.start(ctx, nil, name, args...)
 	if err != nil {
 		return Usage{}, err
 	}

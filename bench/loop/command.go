@@ -17,8 +17,10 @@ func Command(ctx context.Context, args []string) error {
 	flags.StringVar(&cfg.Lines, "lines-topic", "lines", "topic to count")
 	flags.StringVar(&cfg.Counts, "counts-topic", "word-counts", "topic to write")
 	flags.DurationVar(&cfg.Interval, "batch-interval", 5*time.Second, "length of a window")
+	file := flags.String("file", "", "lines to produce, of "+KafkaGoWriter)
+	count := flags.Int64("count", 0, "how many")
 	if len(args) == 0 {
-		return errors.New("which loop? want naive or tight, then flags")
+		return errors.New("which loop? want naive, tight or " + KafkaGoWriter + ", then flags")
 	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -29,6 +31,8 @@ func Command(ctx context.Context, args []string) error {
 		return Naive(ctx, cfg)
 	case "tight":
 		return Tight(ctx, cfg)
+	case KafkaGoWriter:
+		return Produce(ctx, cfg.Brokers, cfg.Lines, *file, *count)
 	}
-	return fmt.Errorf("no loop is called %q: want naive or tight", args[0])
+	return fmt.Errorf("no loop is called %q: want naive, tight or %s", args[0], KafkaGoWriter)
 }

@@ -130,3 +130,14 @@ func (l *englishLines) Next() []byte {
 	}
 	return l.bytes[start:l.ends[i]]
 }
+
+// File returns all lines as the content of a text file.
+func (e *English) File() []byte {
+	file := make([]byte, 0, len(e.bytes)+len(e.ends))
+	start := int32(0)
+	for _, end := range e.ends {
+		file = append(append(file, e.bytes[start:end]...), '\n')
+		start = end
+	}
+	return file
+}
