@@ -1,0 +1,127 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"wordcount/bench/text"
+)
+
+// Cost is what a line costs the counters, by the shape of the work: partitions, windows, counters. Its vocabulary is small, so that lines are
+// what costs and not results.
+type Cost struct {
+	Text  string    `json:"text"`
+	Bytes int64     `json:"bytes"`
+	Runs  []CostRun `json:"runs"`
+}
+
+// CostRun is one shape. The first is what the others are compared with.
+type CostRun struct {
+	Partitions int     `json:"partitions"` // of the lines topic
+	Windows    int     `json:"windows"`
+	Counters   int     `json:"counters"`
+	Lines      int64   `json:"lines"`
+	Wall       Seconds `json:"wall_s"` // until the last counter's exit
+	CPU        Seconds `json:"cpu_s"`  // of all counters
+	BrokerCPU  Seconds `json:"broker_cpu_s"`
+	Peak       int64   `json:"peak_bytes"` // of the largest counter
+}
+
+// costVocabulary is how many words the lines of this case have.
+const costVocabulary = 1000
+
+// shape is what one run varies.
+type shape struct{ partitions, windows, counters int }
+
+// shapes begin with the base. With the default size a window has a million lines there, and 10 thousand, 100 thousand and
+// 10 million in the others.
+func (b *bench) shapes() []shape {
+	w := b.CostWindows
+	return []shape{{4, w, 1}, {1, w, 1}, {16, w, 1}, {4, 100 * w, 1}, {4, 10 * w, 1}, {4, max(w/10, 1), 1}, {4, w, 2}, {4, w, 3}}
+}
+
+func (b *bench) cost(ctx context.Context, r *Report) error {
+	vocabulary := text.NewZipf(1.05, costVocabulary)
+	r.Cost = &Cost{Text: vocabulary.Describe(), Bytes: b.CostBytes}
+	type topicShape struct{ partitions, windows int }
+	topics := make(map[topicShape]Load) // of the same lines
+	lines := make(map[topicShape]int64)
+	for _, s := range b.shapes() {
+		t := topicShape{s.partitions, s.windows}
+		if _, there := topics[t]; !there {
+			topics[t] = b.load(b.name("cost"), s.partitions, s.windows, b.CostBytes, vocabulary)
+			var err error
+			if lines[t], err = b.fill(ctx, topics[t]); err != nil {
+				return err
+			}
+		}
+		run, err := b.costOnce(ctx, s, topics[t].Topic)
+		if err != nil {
+			return err
+		}
+		run.Lines = lines[t]
+		r.Cost.Runs = append(r.Cost.Runs, run)
+		b.Log("cost: %d partitions, %d windows, %d counters: %.2f s, CPU %.0f ns a line", s.partitions, s.windows, s.counters, run.Wall,
+			1e9*float64(run.CPU)/float64(run.Lines))
+	}
+	for _, load := range topics {
+		if err := b.Broker.delete(ctx, load.Topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) costOnce(ctx context.Context, s shape, lines string) (run CostRun, err error) {
+	run = CostRun{Partitions: s.partitions, Windows: s.windows, Counters: s.counters}
+	out := b.outputs()
+	defer func() { err = errors.Join(err, b.Broker.delete(ctx, out.topics()...)) }()
+	before, err := b.brokerCPU(ctx)
+	if err != nil {
+		return run, err
+	}
+	began := time.Now()
+	usages := make([]Usage, s.counters)
+	var counters errgroup.Group
+	for i := range usages {
+		counters.Go(func() (err error) {
+			usages[i], err = b.Programs.run(ctx, counterProgram, b.countArgs(lines, out, "--available-now")...)
+			return err
+		})
+	}
+	if err := counters.Wait(); err != nil {
+		return run, err
+	}
+	run.Wall = seconds(time.Since(began))
+	after, err := b.brokerCPU(ctx)
+	if err != nil {
+		return run, err
+	}
+	run.BrokerCPU = seconds(after - before)
+	for _, u := range usages {
+		run.CPU += seconds(u.CPU)
+		run.Peak = max(run.Peak, u.MaxRSS)
+	}
+	totals, err := ReadTotals(ctx, b.Broker.Addresses, out.counts)
+	if err != nil {
+		return run, err
+	}
+	return run, b.sameWords(s, totals)
+}
+
+// sameWords checks that every shape of the same partitions has counted as many words.
+func (b *bench) sameWords(s shape, t Totals) error {
+	if b.costWords == nil {
+		b.costWords = make(map[int]int64)
+	}
+	before, known := b.costWords[s.partitions]
+	if known && before != t.Words {
+		return fmt.Errorf("%d windows and %d counters counted %d words, others %d", s.windows, s.counters, t.Words, before)
+	}
+	b.costWords[s.partitions] = t.Words
+	return nil
+}
