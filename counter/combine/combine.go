@@ -40,6 +40,7 @@ type Combiner struct {
 
 	spare   []*counts // their tables' memory is used again
 	words   [][]byte
+	line    []byte // with some room behind it
 	scratch []byte
 	open    [][]byte // a record under construction for each shuffle partition
 }
@@ -99,7 +100,8 @@ func (c *Combiner) Line(input int, t, now int64, line []byte) {
 	w.lines++
 	c.pending.Lines++
 	line, c.scratch = tokenize.Valid(c.scratch, line)
-	c.words = c.cfg.Tokenizer.Words(c.words[:0], line)
+	c.line = append(append(c.line[:0], line...), slack[:]...)
+	c.words = c.cfg.Tokenizer.Words(c.words[:0], c.line[:len(line)])
 	c.pending.Words += int64(len(c.words))
 	for _, word := range c.words {
 		if len(word) > tokenize.MaxWord {
@@ -111,6 +113,8 @@ func (c *Combiner) Line(input int, t, now int64, line []byte) {
 		}
 	}
 }
+
+var slack [words.Slack]byte
 
 // advance moves an input's watermark to the newest time read, less the grace where times may be out of order.
 func (c *Combiner) advance(input int, t int64) {

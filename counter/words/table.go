@@ -26,11 +26,14 @@ type entry struct {
 	place
 }
 
-// key stands for a word with its length: the word itself up to 16 bytes, else its first eight bytes and a hash of all.
+// key stands for a word with its length: the word itself up to 16 bytes, else its first eight and a hash of all.
 type key struct{ a, b uint64 }
 
 // place is how long a word is, and where in Table.long it begins if it is a long one.
 type place struct{ length, at uint32 }
+
+// Slack is the capacity beyond a word's length with which Add is fastest.
+const Slack = inEntry
 
 const (
 	inEntry   = 16 // bytes of a word that fit
@@ -44,27 +47,28 @@ var (
 	seedLong     = maphash.MakeSeed()
 )
 
-// keyOf loads a word. Loads of four and eight bytes may overlap: they put the same bytes into the same places.
+// keyOf loads a word. It reads on behind a short word's end where there is memory, and masks what it finds: words of all
+// lengths take the same way through the processor.
 func keyOf(word []byte) key {
 	n := len(word)
-	switch {
-	case n >= 8:
-		k := key{a: binary.LittleEndian.Uint64(word)}
-		switch {
-		case n > inEntry:
-			k.b = maphash.Bytes(seedLong, word)
-		case n > 8:
-			k.b = binary.LittleEndian.Uint64(word[n-8:])
-		}
-		return k
-	case n >= 4:
-		low, high := uint64(binary.LittleEndian.Uint32(word)), uint64(binary.LittleEndian.Uint32(word[n-4:]))
-		return key{a: low | high<<(8*(n-4))}
-	case n > 0:
-		return key{a: uint64(word[0]) | uint64(word[n/2])<<(8*(n/2)) | uint64(word[n-1])<<(8*(n-1))}
+	if n > inEntry {
+		return key{binary.LittleEndian.Uint64(word), maphash.Bytes(seedLong, word)}
 	}
-	return key{}
+	if cap(word) < inEntry {
+		word = append(make([]byte, 0, inEntry), word...)
+	}
+	word = word[:inEntry]
+	return key{binary.LittleEndian.Uint64(word) & masks[n], binary.LittleEndian.Uint64(word[8:]) & masks[inEntry+1+n]}
 }
+
+// masks cut the first and the second eight bytes to a word's: by its length, and by its length + 17.
+var masks = func() (m [2 * (inEntry + 1)]uint64) {
+	for n := range inEntry + 1 {
+		m[n] = 1<<(8*min(n, 8)) - 1
+		m[inEntry+1+n] = 1<<(8*max(n-8, 0)) - 1
+	}
+	return m
+}()
 
 // hash mixes a key as wyhash does: the two halves of a product.
 func (k key) hash(length uint32) uint64 {
@@ -147,9 +151,7 @@ func (t *Table) All(yield func(word []byte, count int64) bool) {
 		} else {
 			word = short[:n]
 			binary.LittleEndian.PutUint64(short[:], e.a)
-			if n > 8 {
-				binary.LittleEndian.PutUint64(short[n-8:], e.b)
-			}
+			binary.LittleEndian.PutUint64(short[8:], e.b)
 		}
 		if !yield(word, e.count) {
 			return

@@ -1,6 +1,7 @@
 package words
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -38,6 +39,9 @@ func TestTable(t *testing.T) {
 			n := 1 + r.Int64N(1<<r.IntN(40))
 			_, known := want[string(word)]
 			want[string(word)] += n
+			if r.IntN(2) == 0 { // what stands behind a word is not of it
+				word = append(word, "something else"...)[:len(word)]
+			}
 			if isNew := table.Add(word, n); isNew == known {
 				t.Fatalf("%q: new %t", word, isNew)
 			}
@@ -129,12 +133,11 @@ func FuzzTable(f *testing.F) {
 func zipf(vocabulary uint64) [][]byte {
 	r := rand.New(rand.NewPCG(1, 1))
 	z := rand.NewZipf(r, 1.05, 5, vocabulary-1)
-	text := make([][]byte, 1<<20)
-	for i := range text {
-		n := z.Uint64()
-		text[i] = []byte(fmt.Sprintf("%x", n*2654435761%(vocabulary*16)))
+	var text []byte
+	for range 1 << 20 {
+		text = fmt.Appendf(text, "%x ", z.Uint64()*2654435761%(vocabulary*16))
 	}
-	return text
+	return unlimited(text)
 }
 
 func BenchmarkTable(b *testing.B) {
@@ -154,5 +157,17 @@ func BenchmarkTable(b *testing.B) {
 				counts[string(text[i&(len(text)-1)])]++
 			}
 		})
+	}
+}
+
+// unlimited splits text at spaces into words that have what follows as their capacity, as a tokenizer does.
+func unlimited(text []byte) (words [][]byte) {
+	for {
+		i := bytes.IndexByte(text, ' ')
+		if i < 0 {
+			return words
+		}
+		words = append(words, text[:i])
+		text = text[i+1:]
 	}
 }
