@@ -157,6 +157,9 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	if len(closed) == 0 && skipped == 0 && t.committed {
 		return false, nil
 	}
+	for _, b := range t.rows.batches {
+		b.Compress()
+	}
 	safe, state := t.reducer.Commit()
 	var outputs []kafkaio.Output
 	for topic, p := range map[string]*packer{t.cfg.CountsTopic: &t.rows, t.cfg.BatchesTopic: &t.ends} {

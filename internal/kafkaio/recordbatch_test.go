@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 )
 
@@ -63,18 +65,22 @@ func many(n int) (records []rec) {
 // TestRecordBatchIsKafkas has kafka-go's own decoder read what Append and encode write.
 func TestRecordBatchIsKafkas(t *testing.T) {
 	for _, test := range recordTables {
-		for _, transactional := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, transactional %v", test.name, transactional), func(t *testing.T) {
+		for n := range 4 {
+			transactional, compressed := n&1 > 0, n&2 > 0
+			t.Run(fmt.Sprintf("%s, transactional %v, compressed %v", test.name, transactional, compressed), func(t *testing.T) {
 				b := batchOf(test.records)
+				if compressed {
+					b.Compress()
+				}
 				encoded := b.encode(77, 3, 1000, transactional)
-				if b.Len() != len(test.records) || b.Size() != len(encoded) {
+				if b.Len() != len(test.records) || b.Size() < len(encoded) || b.Size() > len(encoded) && !compressed {
 					t.Errorf("Len %d, Size %d, want %d, %d", b.Len(), b.Size(), len(test.records), len(encoded))
 				}
 				set := protocol.RecordSet{}
 				if _, err := set.ReadFrom(bytes.NewBuffer(append(appendInt32(nil, int32(len(encoded))), encoded...))); err != nil {
 					t.Fatal(err)
 				}
-				if set.Version != 2 || set.Attributes.Transactional() != transactional || set.Attributes.Compression() != 0 || set.Attributes.Control() {
+				if set.Version != 2 || set.Attributes.Transactional() != transactional || (set.Attributes.Compression() == kafka.Snappy) != (len(encoded) < b.Size()) || set.Attributes.Control() {
 					t.Errorf("version %d, attributes %v", set.Version, set.Attributes)
 				}
 				batch := set.Records.(*protocol.RecordStream).Records[0].(*protocol.RecordBatch)
@@ -123,8 +129,25 @@ func content(t *testing.T, b protocol.Bytes) []byte {
 	return all
 }
 
+// Compress does what it is for, and leaves alone what it would not make smaller.
+func TestRecordBatchCompress(t *testing.T) {
+	b := batchOf(many(1000))
+	b.Compress()
+	if size := len(b.encode(1, 2, 3, false)); size > b.Size()/2 {
+		t.Errorf("%d bytes of %d are left", size, b.Size())
+	}
+	noise := make([]byte, 10_000)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	b = batchOf([]rec{{7, nil, noise}})
+	b.Compress()
+	if size := len(b.encode(1, 2, 3, false)); size != b.Size() {
+		t.Errorf("noise of %d bytes became %d", b.Size(), size)
+	}
+}
+
 func TestRecordBatchReset(t *testing.T) {
 	b := batchOf(many(100))
+	b.Compress()
 	b.Reset()
 	if b.Len() != 0 || b.Size() != 0 {
 		t.Errorf("after Reset: Len %d, Size %d", b.Len(), b.Size())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,7 +68,12 @@ func testSend(f *fixture) {
 	if ack := f.send(f.producer(f.client, created), 0, "x"); ack.AppendTime != -1 {
 		f.Errorf("append time %d on a topic with CreateTime", ack.AppendTime)
 	}
-	f.wantCommitted(topic, nil, []string{"a", "b", "c"})
+	compressed := batch(strings.Repeat("compressed ", 1000), "d")
+	compressed.Compress()
+	if _, err := p.Send(f.ctx, 1, compressed); err != nil {
+		f.Error("compressed:", err)
+	}
+	f.wantCommitted(topic, nil, []string{"a", "b", "c", strings.Repeat("compressed ", 1000), "d"})
 }
 
 // testSendAnswerLost: the broker has the batch, but the producer does not know.
