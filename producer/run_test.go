@@ -42,7 +42,7 @@ func config(t *testing.T, b *broker, file string) (Config, *output, *prometheus.
 	out, registry := &output{}, prometheus.NewRegistry()
 	return Config{
 		Kafka:    service.Kafka{Brokers: []string{b.addr}, LinesTopic: "lines", Partitions: partitions, ReplicationFactor: 1},
-		Settings: Settings{File: file, Rate: new(float64), Seed: 1},
+		Settings: Settings{File: &file, Rate: new(float64), Seed: 1},
 		Runtime:  service.Runtime{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Metrics: registry, Health: &service.Health{}, Stdout: out},
 	}, out, registry
 }
@@ -243,14 +243,14 @@ func TestSettings(t *testing.T) {
 		rate     float64
 		wrong    string
 	}{
-		{"defaults", Settings{File: "f"}, 0.5, ""},
-		{"interval", Settings{File: "f", Interval: every(100 * time.Millisecond)}, 10, ""},
-		{"rate", Settings{File: "f", Rate: rate(7)}, 7, ""},
-		{"as fast as it can", Settings{File: "f", Rate: rate(0)}, 0, ""},
-		{"both", Settings{File: "f", Rate: rate(1), Interval: every(time.Second)}, 0, "--interval and --rate"},
-		{"no interval", Settings{File: "f", Interval: every(0)}, 0, "--interval"},
-		{"negative rate", Settings{File: "f", Rate: rate(-1)}, 0, "--rate"},
-		{"negative count", Settings{File: "f", Count: -1}, 0, "--count"},
+		{"defaults", Settings{File: new("f")}, 0.5, ""},
+		{"interval", Settings{File: new("f"), Interval: every(100 * time.Millisecond)}, 10, ""},
+		{"rate", Settings{File: new("f"), Rate: rate(7)}, 7, ""},
+		{"as fast as it can", Settings{File: new("f"), Rate: rate(0)}, 0, ""},
+		{"both", Settings{File: new("f"), Rate: rate(1), Interval: every(time.Second)}, 0, "--interval and --rate"},
+		{"no interval", Settings{File: new("f"), Interval: every(0)}, 0, "--interval"},
+		{"negative rate", Settings{File: new("f"), Rate: rate(-1)}, 0, "--rate"},
+		{"negative count", Settings{File: new("f"), Count: -1}, 0, "--count"},
 		{"no file", Settings{}, 0, "--file"},
 	} {
 		err := c.settings.Validate()

@@ -59,7 +59,7 @@ func testConfig(t *testing.T) Config {
 	}
 	return Config{
 		BrokerAddr: "127.0.0.1:0",
-		Producer:   producer.Settings{File: file, Rate: new(float64)},
+		Producer:   producer.Settings{File: &file, Rate: new(float64)},
 		Counter: counter.Settings{
 			BatchInterval: 200 * time.Millisecond, Grace: 50 * time.Millisecond, Group: "counter", ShufflePartitions: 4,
 			Tokenizer: "space", ReportEmpty: time.Hour,
@@ -184,7 +184,7 @@ func TestPortInUse(t *testing.T) {
 // A service's wrong setting ends everything, and is the error.
 func TestServiceFails(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.Producer.File = filepath.Join(t.TempDir(), "none")
+	cfg.Producer.File = new(filepath.Join(t.TempDir(), "none"))
 	err := Run(t.Context(), cfg)
 	var usage *service.UsageError
 	if !asUsage(err, &usage) || !strings.Contains(err.Error(), "--file") {
