@@ -36,12 +36,14 @@ type socket struct {
 	log       *slog.Logger
 	health    *service.Health
 	connected prometheus.Counter
-	dial      func(ctx context.Context, addr string) (net.Conn, error)
+	dial      dial
 
 	outage   outage
 	refused  bool // the last attempt made no connection
 	announce bool // the next connection that follows a refusal is worth a line in the log
 }
+
+type dial func(ctx context.Context, addr string) (net.Conn, error)
 
 // outage is a time without lines. A server that accepts and closes at once is no better than one that refuses, so only a
 // connection that brought something, or lasted, ends it.
@@ -52,14 +54,15 @@ type outage struct {
 
 // newSocket returns the lines of a server at addr, host:port. They never end.
 func newSocket(addr string, rt service.Runtime, m *metrics) *streamSource {
-	rt.Health.SetReady(socketPart, false)
-	c := &socket{addr: addr, name: fromSocket + addr, log: rt.Log, health: rt.Health, connected: m.connected, dial: dialTCP,
-		refused: true, announce: true}
-	return newStreamSource(c.name, rt.Log, m.refused, c.run)
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	return newSocketWith(func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }, addr, rt, m)
 }
 
-func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", addr)
+// newSocketWith is newSocket for tests, which dial in memory.
+func newSocketWith(dial dial, addr string, rt service.Runtime, m *metrics) *streamSource {
+	rt.Health.SetReady(socketPart, false)
+	c := &socket{addr: addr, name: fromSocket + addr, log: rt.Log, health: rt.Health, connected: m.connected, dial: dial, refused: true, announce: true}
+	return newStreamSource(c.name, rt.Log, m.refused, c.run)
 }
 
 // run connects, reads, and connects again until ctx ends; the error is ctx's.
@@ -99,17 +102,14 @@ func (c *socket) connect(ctx context.Context, s *streamSource) error {
 	}
 	c.refused = false
 	began := time.Now()
-	n, ended, err := s.receive(ctx, conn)
+	n, err := s.receive(ctx, conn)
 	if n > 0 || time.Since(began) >= maxBackoff {
 		c.outage = outage{}
 	}
-	switch {
-	case err != nil:
-		return err
-	case ended == io.EOF:
+	if err == io.EOF {
 		return errServerClosed
 	}
-	return ended
+	return err
 }
 
 // backoff notes that there is no connection, says so when that lasts, and returns the time from the last attempt's start to

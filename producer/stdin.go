@@ -11,10 +11,9 @@ import (
 func newStdin(r io.Reader, log *slog.Logger, m *metrics) *streamSource {
 	const name = "standard input"
 	return newStreamSource(name, log, m.refused, func(ctx context.Context, s *streamSource) error {
-		_, ended, err := s.receive(ctx, r)
-		if err == nil && ended != io.EOF {
-			err = fmt.Errorf("read lines of %s: %w", name, ended)
+		if _, err := s.receive(ctx, r); err != io.EOF {
+			return fmt.Errorf("read lines of %s: %w", name, err)
 		}
-		return err
+		return nil
 	})
 }

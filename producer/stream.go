@@ -27,7 +27,9 @@ type streamSource struct {
 	log     *slog.Logger
 	refused prometheus.Counter
 
-	// The reader gets empty buffers and sends full ones; a nil one is the end of a stream. It closes chunks after the last.
+	// The reader gets empty buffers and sends full ones; a nil one is the end of a stream that brought something. It closes
+	// chunks after the last. Sending never waits, for there is room for every buffer, an end after each, and the end of one
+	// that was given back before its end was taken.
 	free   chan []byte
 	chunks chan []byte
 	err    error // why it ended, once chunks is closed
@@ -44,7 +46,7 @@ type streamSource struct {
 // for ctx's, is the source's, and nil its end.
 func newStreamSource(name string, log *slog.Logger, refused prometheus.Counter, feed func(context.Context, *streamSource) error) *streamSource {
 	s := &streamSource{name: name, feed: feed, log: log, refused: refused, stop: func() {},
-		free: make(chan []byte, streamBuffers), chunks: make(chan []byte, streamBuffers)}
+		free: make(chan []byte, streamBuffers), chunks: make(chan []byte, 2*streamBuffers+1)}
 	for range streamBuffers {
 		s.free <- make([]byte, streamBuffer)
 	}
@@ -63,35 +65,28 @@ func (s *streamSource) Limit(maxBytes int) error {
 	return nil
 }
 
-// receive reads r to its end, as fast as lines are taken; ended tells how it ended, io.EOF included. The error is ctx's. It
-// returns once the end is noted, or ctx is over and the read under way has returned.
-func (s *streamSource) receive(ctx context.Context, r io.Reader) (n int64, ended, err error) {
+// receive reads n bytes of r, to its end, as fast as lines are taken. The error is why it ended: r's, as io.EOF, or ctx's.
+func (s *streamSource) receive(ctx context.Context, r io.Reader) (n int64, err error) {
 	for {
 		var buffer []byte
 		select {
 		case buffer = <-s.free:
 		case <-ctx.Done():
-			return n, nil, ctx.Err()
+			return n, ctx.Err()
 		}
-		got, readErr := r.Read(buffer)
+		got, err := r.Read(buffer)
 		n += int64(got)
-		if got == 0 {
+		if got > 0 {
+			s.chunks <- buffer[:got]
+		} else {
 			s.free <- buffer
-		} else if err := s.pass(ctx, buffer[:got]); err != nil {
-			return n, nil, err
 		}
-		if readErr != nil {
-			return n, readErr, s.pass(ctx, nil)
+		if err != nil {
+			if n > 0 {
+				s.chunks <- nil
+			}
+			return n, err
 		}
-	}
-}
-
-func (s *streamSource) pass(ctx context.Context, chunk []byte) error {
-	select {
-	case s.chunks <- chunk:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
