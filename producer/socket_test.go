@@ -125,6 +125,27 @@ func TestSocketServerAway(t *testing.T) {
 	})
 }
 
+// A connection that lasted was one that worked, though nothing came: an outage after it is a new one.
+func TestSocketServerWithNothingToSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeServer{serve: func(conn net.Conn) {
+			time.Sleep(time.Hour)
+			conn.Close()
+		}}
+		s, log, _, _ := f.client(t)
+		time.Sleep(10*time.Hour + time.Minute)
+		synctest.Wait()
+		if n := len(f.dials); n != 11 {
+			t.Errorf("%d connections in ten hours", n)
+		}
+		if strings.Contains(log.String(), "waiting") {
+			t.Errorf("logged:\n%s", log)
+		}
+		s.Close()
+		time.Sleep(time.Hour) // until the server has ended, too
+	})
+}
+
 // One that accepts and closes is no better than one that refuses.
 func TestSocketServerThatCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
