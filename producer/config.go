@@ -11,13 +11,13 @@ import (
 	"wordcount/internal/service"
 )
 
-// Settings are the producer's own. A pointer is nil where the default depends on other settings.
+// Settings are the producer's own. A pointer tells what was given from what was not: not every setting goes with every source.
 type Settings struct {
 	Source   string         `default:"file" env:"SOURCE" placeholder:"SOURCE" help:"Where lines come from: file; stdin, to its end; or tcp://HOST:PORT, a socket server such as nc -lk 7777."`
-	File     *string        `env:"FILE" placeholder:"FILE" help:"Text file whose lines are published; messages.txt unless another is given. Blank lines don't count, nor does white space around a line."`
-	Order    *string        `env:"ORDER" placeholder:"ORDER" help:"Order of the file's lines: random, which is meant when nothing is given and never ends; or sequential, from the first to the last."`
+	File     *string        `env:"FILE" unset:"messages.txt" placeholder:"FILE" help:"Text file whose lines are published. Blank lines don't count, nor does white space around a line."`
+	Order    *string        `env:"ORDER" unset:"random" placeholder:"ORDER" help:"Order of the file's lines: random, without end, or sequential, to the last one."`
 	Loop     bool           `env:"LOOP" help:"With --order sequential: begin again after the file's last line."`
-	Interval *time.Duration `env:"INTERVAL" placeholder:"DURATION" xor:"pace" help:"Time from one line to the next. When neither this nor --rate is given: 2s for a file; lines of a socket or of stdin are published as they come."`
+	Interval *time.Duration `env:"INTERVAL" unset:"2s for a file" placeholder:"DURATION" xor:"pace" help:"Time from one line to the next. Lines of a socket or of stdin are published as they come unless this or --rate is given."`
 	Rate     *float64       `env:"RATE" placeholder:"N" xor:"pace" help:"Lines per second, in place of --interval; 0 is as fast as it can."`
 	Count    int64          `default:"0" env:"COUNT" placeholder:"N" help:"Publish that many lines, then exit; 0 goes on until stopped, or until the source ends."`
 	Seed     int64          `default:"0" env:"SEED" placeholder:"N" help:"The same seed chooses the same lines again; 0 is a random one."`
@@ -33,7 +33,7 @@ const (
 	sequential = "sequential"
 )
 
-// Where a setting has no default in its tag: to kong that would look as if it was given.
+// What nil means. As defaults in the tags they would look to kong as if they were given.
 const (
 	defaultFile     = "messages.txt"
 	defaultOrder    = random
