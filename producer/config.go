@@ -1,7 +1,6 @@
 package producer
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -69,7 +68,7 @@ func (s *Settings) Validate() error {
 // checkSource refuses a source that there isn't, and settings of another one, which would do nothing.
 func (s *Settings) checkSource() error {
 	switch {
-	case s.source() != fromFile:
+	case s.Source != fromFile:
 		if addr, ok := s.socket(); s.Source != fromStdin && !(ok && plausibleServer(addr)) {
 			return service.WrongValue("source", s.Source, "file, stdin, or tcp://host:port with a port from 1 to 65535, such as tcp://localhost:7777")
 		}
@@ -106,8 +105,6 @@ func plausibleServer(addr string) bool {
 	return err == nil && n > 0 && service.CheckListenAddr("source", addr) == nil
 }
 
-func (s *Settings) source() string { return cmp.Or(s.Source, fromFile) }
-
 // socket is the address of the server that lines come from, if they come from one.
 func (s *Settings) socket() (addr string, ok bool) { return strings.CutPrefix(s.Source, fromSocket) }
 
@@ -132,7 +129,7 @@ func (s *Settings) linesPerSecond() float64 {
 		return *s.Rate
 	case s.Interval != nil:
 		return 1 / s.Interval.Seconds()
-	case s.source() != fromFile:
+	case s.Source != fromFile:
 		return 0
 	}
 	return 1 / defaultInterval.Seconds()
@@ -140,7 +137,7 @@ func (s *Settings) linesPerSecond() float64 {
 
 // asTheyCome tells whether the pace is left to whoever writes the lines.
 func (s *Settings) asTheyCome() bool {
-	return s.source() != fromFile && s.Rate == nil && s.Interval == nil
+	return s.Source != fromFile && s.Rate == nil && s.Interval == nil
 }
 
 // Config is what Run needs.

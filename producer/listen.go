@@ -36,6 +36,7 @@ type socketServer struct {
 	mu        sync.Mutex
 	connected map[*client]struct{}
 	ending    bool
+	complain  complaint
 	working   sync.WaitGroup // the accepting and the clients' goroutines
 }
 
@@ -91,8 +92,8 @@ func (s *socketServer) welcome(conn net.Conn) {
 	defer s.mu.Unlock()
 	if s.ending || len(s.connected) >= maxClients {
 		conn.Close()
-		if !s.ending {
-			s.log.Warn("a socket client was refused", "client", conn.RemoteAddr(), "connected", len(s.connected))
+		if others, due := s.complain.due(time.Now()); due && !s.ending {
+			s.log.Warn("a socket client was refused: there are as many as may be", "client", conn.RemoteAddr(), "connected", len(s.connected), "others_since_last_said", others)
 		}
 		return
 	}

@@ -11,12 +11,18 @@ import (
 // part is the producer's name in /readyz.
 const part = "producer"
 
-// Run publishes lines until --count is reached, the source ends, or ctx does. It returns nil when every line that was chosen is acknowledged.
+// Run publishes lines until --count is reached, the source ends, or ctx does. It returns nil when every line that was chosen
+// is acknowledged.
 func Run(ctx context.Context, cfg Config) error {
 	rt := cfg.Runtime
 	m := newMetrics(rt.Metrics)
 	rt.Health.SetReady(part, false)
 
+	source, origin, err := open(ctx, cfg, m)
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	defer source.Close()
 	var published func(lines []byte)
 	if cfg.Listen != "" {
 		server, err := listen(cfg.Listen, rt.Stdout, rt.Log, m)
@@ -27,11 +33,6 @@ func Run(ctx context.Context, cfg Config) error {
 		published = server.send
 		rt.Log.Info("sending published lines to socket clients", "listen", server.listener.Addr())
 	}
-	source, origin, err := open(ctx, cfg, m)
-	if err != nil {
-		return unlessStopped(ctx, err)
-	}
-	defer source.Close()
 
 	clientConfig, err := cfg.Kafka.ClientConfig("wordcount-producer", rt.Log)
 	if err != nil {
@@ -75,7 +76,7 @@ func open(ctx context.Context, cfg Config, m *metrics) (source Source, origin []
 	if addr, ok := cfg.socket(); ok {
 		return newSocket(addr, cfg.Runtime, m), []any{"source", cfg.Source}, nil
 	}
-	if cfg.source() == fromStdin {
+	if cfg.Source == fromStdin {
 		return newStdin(cfg.Runtime.Stdin, cfg.Runtime.Log, m), []any{"source", cfg.Source}, nil
 	}
 	if cfg.order() == sequential {

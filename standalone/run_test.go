@@ -60,7 +60,7 @@ func testConfig(t *testing.T) Config {
 	}
 	return Config{
 		BrokerAddr: "127.0.0.1:0",
-		Producer:   producer.Settings{File: &file, Rate: new(float64)},
+		Producer:   producer.Settings{Source: "file", File: &file, Rate: new(float64)},
 		Counter: counter.Settings{
 			BatchInterval: 200 * time.Millisecond, Grace: 50 * time.Millisecond, Group: "counter", ShufflePartitions: 4,
 			Tokenizer: "space", ReportEmpty: time.Hour,
