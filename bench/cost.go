@@ -46,7 +46,7 @@ func (b *bench) shapes() []shape {
 
 func (b *bench) cost(ctx context.Context, r *Report) error {
 	vocabulary := text.NewZipf(1.05, costVocabulary)
-	r.Cost = &Cost{Text: vocabulary.Describe(), Bytes: b.CostBytes}
+	c := &Cost{Text: vocabulary.Describe(), Bytes: b.CostBytes}
 	type topicShape struct{ partitions, windows int }
 	topics := make(map[topicShape]Load) // of the same lines
 	lines := make(map[topicShape]int64)
@@ -64,7 +64,7 @@ func (b *bench) cost(ctx context.Context, r *Report) error {
 			return err
 		}
 		run.Lines = lines[t]
-		r.Cost.Runs = append(r.Cost.Runs, run)
+		c.Runs = append(c.Runs, run)
 		b.Log("cost: %d partitions, %d windows, %d counters: %.2f s, CPU %.0f ns a line", s.partitions, s.windows, s.counters, run.Wall,
 			1e9*float64(run.CPU)/float64(run.Lines))
 	}
@@ -73,6 +73,7 @@ func (b *bench) cost(ctx context.Context, r *Report) error {
 			return err
 		}
 	}
+	r.Cost = c
 	return nil
 }
 

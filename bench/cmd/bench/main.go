@@ -31,6 +31,7 @@ func run(ctx context.Context) (err error) {
 	cases := flag.String("cases", strings.Join(bench.Cases(), ","), "what is measured")
 	contenders := flag.String("contenders", strings.Join(bench.Contenders(), ","), "who drains")
 	brokers := flag.String("brokers", "", "host:port of a running broker; else Kafka is started in a container")
+	jars := flag.String("kafka-jars", "", "folder with the jars of a Kafka, to run it without a container")
 	textFile := flag.String("text", "", "English text, plain or by gzip (make bench gets one)")
 	vocabulary := flag.Int("vocabulary", 5_000_000, "words of the wide vocabulary")
 	jsonFile := flag.String("json", "", "also write the report as JSON to this file")
@@ -61,9 +62,15 @@ func run(ctx context.Context) (err error) {
 	if cfg.Programs, err = bench.BuildPrograms(ctx, cfg.Dir); err != nil {
 		return err
 	}
-	if *brokers != "" {
+	switch {
+	case *brokers != "":
 		cfg.Broker = bench.At(strings.Split(*brokers, ","))
-	} else if cfg.Broker, err = bench.StartContainer(ctx); err != nil {
+	case *jars != "":
+		cfg.Broker, err = bench.StartJVM(ctx, *jars, cfg.Dir)
+	default:
+		cfg.Broker, err = bench.StartContainer(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cfg.Broker.Close()) }()
