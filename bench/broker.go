@@ -22,7 +22,6 @@ import (
 // clientID is how the benchmark's own clients name themselves.
 const clientID = "wordcount-bench"
 
-
 // Broker is what the programs are measured on.
 type Broker struct {
 	Addresses []string
