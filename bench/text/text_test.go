@@ -129,3 +129,11 @@ func TestWordsDiffer(t *testing.T) {
 		seen[word] = true
 	}
 }
+
+func BenchmarkZipf(b *testing.B) {
+	lines := NewZipf(1.05, 5_000_000).Lines(1, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		b.SetBytes(int64(len(lines.Next())))
+	}
+}

@@ -44,10 +44,11 @@ func run(ctx context.Context) (err error) {
 	flag.DurationVar(&cfg.LabInterval, "lab-interval", 2*time.Second, "from one line of the lab to the next")
 	flag.Int64Var(&cfg.ProducedLines, "produced-lines", 20_000_000, "of the producer and its contender")
 	flag.Int64Var(&cfg.CostBytes, "cost-bytes", 600_000_000, "of the lines in each shape of the work")
-	flag.IntVar(&cfg.CostWindows, "cost-windows", 12, "that they are spread over in the base")
+	costWindows := flag.Int("cost-windows", 12, "that they are spread over in the base")
 	flag.Parse()
 
 	cfg.Cases, cfg.Contenders = strings.Split(*cases, ","), strings.Split(*contenders, ",")
+	cfg.Shapes = bench.Shapes(*costWindows)
 	cfg.Wide = func() text.Text { return text.NewZipf(1.05, *vocabulary) }
 	if *textFile == "" {
 		return errors.New("--text: want a file with English text; make bench gets one")
