@@ -56,7 +56,7 @@ test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER
 	go test -count=1 -v -timeout 15m $(E2EARGS) wordcount/e2e
 
 # The text is Webster's dictionary of 1913 as Debian has it: 40 MB of English, most of it in the public domain.
-bench: $(BENCHTEXT) ## measure everything on a real Kafka (Docker on Linux): an hour; BENCHARGS='--cases english --rounds 1'
+bench: $(BENCHTEXT) ## measure everything on a real Kafka (Docker on Linux), half an hour; BENCHARGS='--cases english --rounds 1'
 	go run ./bench/cmd/bench --text $(BENCHTEXT) --json bin/bench.json $(BENCHARGS)
 
 $(BENCHTEXT):
