@@ -1,4 +1,4 @@
-// Package printer shows the batches of the word count as Spark Streaming's pprint would. It reads the topics word-counts and
+// Package printer shows the batches of the word count: as Spark Streaming's pprint would, as a table, or as JSON. It reads the topics word-counts and
 // batches, committed records only, puts together what belongs to one window (see Joiner), and writes each complete batch to standard
 // output with one Write, in order of time. It has no consumer group and commits nothing: every printer shows everything, from the
 // batches that close after its start, or from the oldest that the topics hold.
@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"syscall"
 	"time"
 
@@ -67,7 +68,7 @@ func newPrinter(cfg Config) (*printer, error) {
 	if err := cfg.Settings.Validate(); err != nil {
 		return nil, err
 	}
-	format, err := cfg.formatter()
+	zone, err := cfg.zone()
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func newPrinter(cfg Config) (*printer, error) {
 		cfg:       cfg,
 		log:       cfg.Runtime.Log,
 		client:    kafkaio.NewClient(client),
-		format:    format,
+		format:    cfg.formatter(zone),
 		metrics:   newMetrics(cfg.Runtime.Metrics),
 		clockSkew: defaultClockSkew,
 	}, nil
@@ -104,6 +105,7 @@ func (p *printer) run(ctx context.Context) error {
 // follow reads and shows from a start on.
 func (p *printer) follow(ctx context.Context, s start) error {
 	p.joiner = NewJoiner(len(s.counts), p.cfg.Num, s.after)
+	p.joiner.filter = parseFilter(p.cfg.Filter)
 	p.reader = p.client.NewReader(p.positions(s))
 	defer p.reader.Close()
 	p.log.Info("reading", "counts_topic", p.cfg.CountsTopic, "batches_topic", p.cfg.BatchesTopic, "partitions", len(s.counts), "batches", s)
@@ -158,6 +160,7 @@ func (p *printer) show(ctx context.Context) error {
 
 func (p *printer) write(b *Batch) error {
 	const keep = 1 << 20 // bytes; a larger batch leaves its memory to the collector
+	slices.SortFunc(b.Top, wordOrders[p.cfg.Sort])
 	text := p.format(p.text[:0], b)
 	if p.text = text; cap(text) > keep {
 		p.text = nil

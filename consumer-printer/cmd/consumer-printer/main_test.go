@@ -41,11 +41,13 @@ func TestSettings(t *testing.T) {
 		arguments, variables []string
 		want                 string // on standard error
 	}{
-		{[]string{"--format=table"}, nil, `--format: "table" is not accepted: want pprint or json`},
-		{nil, []string{"FORMAT=xml"}, `--format: "xml" is not accepted: want pprint or json`},
+		{[]string{"--format=csv"}, nil, `--format: "csv" is not accepted: want pprint, table or json`},
+		{nil, []string{"FORMAT=xml"}, `--format: "xml" is not accepted: want pprint, table or json`},
 		{nil, []string{"FORMAT=xml"}, "environment variable FORMAT"},
 		{[]string{"--num=-1"}, nil, `--num: "-1" is not accepted`},
 		{nil, []string{"NUM=ten"}, `NUM`},
+		{[]string{"--top=-1"}, nil, `--num: "-1" is not accepted`},
+		{[]string{"--sort=length"}, nil, `--sort: "length" is not accepted: want count or word`},
 		{[]string{"--time-zone=Mars/Olympus"}, nil, `--time-zone: "Mars/Olympus" is not accepted`},
 		{nil, []string{"TIME_ZONE=Mars"}, `--time-zone: "Mars" is not accepted`},
 		{nil, []string{"FROM_BEGINNING=perhaps"}, `FROM_BEGINNING`},
