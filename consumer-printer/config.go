@@ -19,6 +19,8 @@ type Settings struct {
 	Filter string `env:"FILTER" placeholder:"WORDS" help:"Show only these words, with spaces between; one that ends in * stands for all that begin so: 'spark stream*'. A batch's totals are those of all words."`
 	// TimeZone is the IANA name of the zone in which pprint and table show times; empty is Local.
 	TimeZone string `default:"Local" env:"TIME_ZONE" placeholder:"ZONE" help:"Time zone of the times that pprint and table show: Local, UTC, or a name such as Europe/Berlin."`
+	// HTTP is where the live page and its API are served, host:port; empty: nowhere.
+	HTTP string `default:"127.0.0.1:8080" env:"HTTP" off:"empty" placeholder:"HOST:PORT" help:"Address of the live page and of the API behind it; empty turns them off. Whoever reaches it can read the words."`
 }
 
 // Config holds all settings of a printer, and what it gets from the process that runs it.
@@ -32,6 +34,8 @@ type Config struct {
 	Runtime service.Runtime `kong:"-"`
 	// SharedStdout says that others write to Runtime.Stdout, too: then a table is not drawn over the one before.
 	SharedStdout bool `kong:"-"`
+	// Serving, when it is set, is called with the page's URL when there is one.
+	Serving func(url string) `kong:"-"`
 	// Shown, when it is set, is called after a batch was written, with the end of its window.
 	Shown func(windowEnd time.Time) `kong:"-"`
 }
@@ -48,6 +52,11 @@ func (c Settings) Validate() error {
 	}
 	if _, ok := wordOrders[c.Sort]; !ok {
 		return service.WrongValue("sort", c.Sort, "count or word")
+	}
+	if c.HTTP != "" {
+		if err := service.CheckListenAddr("http", c.HTTP); err != nil {
+			return err
+		}
 	}
 	_, err := c.zone()
 	return err

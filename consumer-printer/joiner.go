@@ -22,6 +22,7 @@ type Batch struct {
 	AppendedAt             int64       // when Kafka appended the last share's record, milliseconds since the epoch
 	Matching               int64       // distinct words that may be shown: all of them, or those that pass the filter
 	Top                    []WordCount // the words to show, in order
+	Page                   *pageWords  // for the page; nil when there is none
 	// Cut tells what retention has removed of the batch, which cannot be shown then: everything above but the window may be wrong.
 	// It is empty for a complete batch.
 	Cut string
@@ -46,6 +47,7 @@ func (b *Batch) More() bool { return b.Matching > int64(len(b.Top)) }
 type Joiner struct {
 	limit   int
 	filter  *wordFilter // which words may be shown; nil: all
+	page    *pageKeeper // what is kept for the page besides; nil: nothing
 	over    int64       // end of the newest window that is over
 	open    []*window   // the others of which something was seen, by end
 	counts  []rowLog    // what is known of word-counts/q
@@ -68,6 +70,7 @@ type window struct {
 	closedAt   int64
 	appendedAt int64
 	shares     []share // by partition
+	crowded    bool    // it has more words than could be kept for the page
 }
 
 // share is a partition's part of a window.
@@ -78,6 +81,7 @@ type share struct {
 	announcedAt     time.Time
 	matching        int64 // rows seen that pass the filter
 	top             topWords
+	page            *pageShare // nil when nothing was kept for the page
 }
 
 // NewJoiner returns a Joiner for topics of that many partitions, which yields the windows that end after a time (milliseconds since
@@ -114,6 +118,9 @@ func (j *Joiner) Count(q int32, row *wire.CountRow) error {
 	if j.filter == nil || j.filter.matches(row.Word) {
 		s.matching++
 		s.top.add(row.Word, row.Count, j.limit)
+	}
+	if j.page != nil {
+		j.page.keep(w, s, row)
 	}
 	return w.check(q)
 }
@@ -195,6 +202,9 @@ func (j *Joiner) Next() (Batch, bool) {
 		return Batch{}, false
 	case b.Cut == "":
 		b.Top = mergeTop(w.shares, j.limit)
+	}
+	if j.page != nil {
+		b.Page = j.page.take(w)
 	}
 	j.over = w.end
 	j.open[0] = nil

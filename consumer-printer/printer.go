@@ -23,7 +23,9 @@ import (
 	"syscall"
 	"time"
 
+	"wordcount/consumer-printer/page"
 	"wordcount/internal/kafkaio"
+	"wordcount/internal/service"
 	"wordcount/internal/wire"
 )
 
@@ -34,6 +36,7 @@ type printer struct {
 	client  *kafkaio.Client
 	format  formatter
 	metrics *metrics
+	page    *page.Page // nil: none is served
 
 	clockSkew int64 // milliseconds; see defaultClockSkew
 
@@ -52,6 +55,11 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer p.client.Close()
+	stop, err := p.servePage()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	err = p.run(ctx)
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
@@ -87,6 +95,30 @@ func newPrinter(cfg Config) (*printer, error) {
 	}, nil
 }
 
+// servePage serves the live page, if there is to be one, until stop is called.
+func (p *printer) servePage() (stop func(), err error) {
+	if p.cfg.HTTP == "" {
+		return func() {}, nil
+	}
+	p.page = page.New(wordPartition)
+	endpoint, err := service.Listen("http", p.cfg.HTTP, p.page, p.log)
+	if err != nil {
+		return nil, err
+	}
+	url := endpoint.URL() + "/"
+	p.log.Info("serving the live page", "url", url)
+	if p.cfg.Serving != nil {
+		p.cfg.Serving(url)
+	}
+	return func() {
+		p.page.Close()
+		endpoint.Close(lastRequests)
+	}, nil
+}
+
+// lastRequests is how long a graceful end waits for requests to the page.
+const lastRequests = time.Second
+
 func (p *printer) run(ctx context.Context) error {
 	if err := p.checkTopics(ctx); err != nil {
 		return err
@@ -106,6 +138,9 @@ func (p *printer) run(ctx context.Context) error {
 func (p *printer) follow(ctx context.Context, s start) error {
 	p.joiner = NewJoiner(len(s.counts), p.cfg.Num, s.after)
 	p.joiner.filter = parseFilter(p.cfg.Filter)
+	if p.page != nil {
+		p.joiner.page = &pageKeeper{limit: page.KeptBytes}
+	}
 	p.reader = p.client.NewReader(p.positions(s))
 	defer p.reader.Close()
 	p.log.Info("reading", "counts_topic", p.cfg.CountsTopic, "batches_topic", p.cfg.BatchesTopic, "partitions", len(s.counts), "batches", s)
@@ -171,6 +206,9 @@ func (p *printer) write(b *Batch) error {
 	end := time.UnixMilli(b.WindowEnd)
 	p.metrics.batches.Inc()
 	p.metrics.endToEnd.Observe(max(time.Since(end), 0).Seconds())
+	if p.page != nil {
+		addToPage(p.page, b)
+	}
 	if p.cfg.Shown != nil {
 		p.cfg.Shown(end)
 	}

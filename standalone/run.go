@@ -85,6 +85,7 @@ func start(cfg Config, broker *embedded.Broker) *pipeline {
 	printing := cfg.printer(broker.Addr())
 	printing.Runtime = runtime("consumer-printer")
 	printing.SharedStdout = true
+	printing.Serving = func(url string) { p.log.Info("serving the live page", "url", url) }
 	printing.Shown = p.progress.printed
 	p.printer = p.start("consumer-printer", func(ctx context.Context) error { return printer.Run(ctx, printing) })
 

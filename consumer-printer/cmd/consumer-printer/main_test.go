@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 func command(t *testing.T, arguments []string, variables ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"--metrics-addr="}, arguments...)...)
+	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"--metrics-addr=", "--http="}, arguments...)...)
 	cmd.Env = append(os.Environ(), append(variables, runMain+"=1")...)
 	return cmd
 }
@@ -52,7 +52,7 @@ func TestSettings(t *testing.T) {
 		{nil, []string{"TIME_ZONE=Mars"}, `--time-zone: "Mars" is not accepted`},
 		{nil, []string{"FROM_BEGINNING=perhaps"}, `FROM_BEGINNING`},
 		{[]string{"--brokers=nonsense"}, nil, `--brokers: "nonsense" is not accepted`},
-		{[]string{"--http=:8080"}, nil, `--http`},
+		{[]string{"--http=8080"}, nil, `--http: "8080" is not accepted`},
 	} {
 		cmd := command(t, tc.arguments, tc.variables...)
 		var stderr bytes.Buffer
@@ -74,7 +74,7 @@ func TestHelp(t *testing.T) {
 	text := strings.Join(strings.Fields(string(out)), " ")
 	for _, want := range []string{
 		"--format=FORMAT", "[default: pprint; env: FORMAT]", "--num=N", "[default: 10; env: NUM]", "--from-beginning",
-		"[default: false; env: FROM_BEGINNING]", "--time-zone=ZONE", "[default: Local; env: TIME_ZONE]", "env: COUNTS_TOPIC", "env: BATCHES_TOPIC",
+		"[default: false; env: FROM_BEGINNING]", "--time-zone=ZONE", "[default: Local; env: TIME_ZONE]", "--http=HOST:PORT", "[default: 127.0.0.1:8080; env: HTTP]", "env: COUNTS_TOPIC", "env: BATCHES_TOPIC",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, out)
