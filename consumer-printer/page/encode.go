@@ -7,7 +7,7 @@ import (
 )
 
 // eventWords is how many words of a list an event holds, and how many the page shows.
-const eventWords = 12
+const eventWords = 10
 
 // appendBatch appends the fields of a batch, without braces. Delays that clocks make negative are 0.
 func appendBatch(dst []byte, e *entry) []byte {
@@ -61,8 +61,19 @@ func appendEvent(dst []byte, batches []*entry, r *recent) []byte {
 	dst = wire.AppendTime(append(dst, `,"recent":{"window_start":"`...), r.start)
 	dst = wire.AppendTime(append(dst, `","window_end":"`...), r.end)
 	dst = strconv.AppendInt(append(dst, `","batches":`...), int64(r.batches), 10)
-	dst = strconv.AppendBool(append(dst, `,"exact":`...), r.exact)
-	return append(appendWords(append(dst, ','), r.words, eventWords, 0), "}}"...)
+	dst = append(dst, `,"top":[`...)
+	for i, w := range r.words {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = wire.AppendString(append(dst, `{"word":`...), w.word)
+		dst = strconv.AppendInt(append(dst, `,"count":`...), w.count, 10)
+		if w.missing > 0 {
+			dst = append(dst, `,"at_least":true`...)
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, "]}}"...)
 }
 
 // appendSeen appends an object for each batch in which a word was looked up.

@@ -109,8 +109,14 @@ func (h *history) word(word string, n int, partition func(word string, partition
 type recent struct {
 	start, end int64
 	batches    int
-	exact      bool // else counts may be too low: of words that were not always among the first of their batch
-	words      []Word
+	words      []recentWord
+}
+
+// recentWord is a word with its counts of all batches in which it is among the words that are kept.
+type recentWord struct {
+	word    string
+	count   int64
+	missing int // batches of which not all words are kept, and not this one: it may stand there, too
 }
 
 // lately adds up the last minutes, once a batch. The mutex is held, and there is a batch.
@@ -119,23 +125,36 @@ func (h *history) lately() *recent {
 		return h.recent
 	}
 	newest := h.batches[len(h.batches)-1]
-	r := &recent{end: newest.WindowEnd, exact: true}
-	counts := make(map[string]int64)
+	r := &recent{end: newest.WindowEnd}
+	counts := make(map[string]recentWord)
+	cut := 0 // batches of which not all words are kept
 	for _, e := range h.after(newest.WindowEnd - RecentSpan.Milliseconds()) {
 		if r.batches == 0 {
 			r.start = e.WindowStart
 		}
 		r.batches++
-		r.exact = r.exact && int64(len(e.Top)) == e.DistinctWords
+		whole := int64(len(e.Top)) == e.DistinctWords
+		if !whole {
+			cut++
+		}
 		for _, w := range e.Top {
-			counts[w.Word] += w.Count
+			sum := counts[w.Word]
+			sum.count += w.Count
+			if !whole {
+				sum.missing--
+			}
+			counts[w.Word] = sum
 		}
 	}
-	for word, count := range counts {
-		r.words = append(r.words, Word{word, count})
+	for word, sum := range counts {
+		sum.word = word
+		sum.missing += cut
+		r.words = append(r.words, sum)
 	}
-	slices.SortFunc(r.words, func(a, b Word) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Word, b.Word)) })
-	r.words = slices.Clip(slices.Clone(r.words[:min(len(r.words), eventWords)]))
+	slices.SortFunc(r.words, func(a, b recentWord) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.word, b.word))
+	})
+	r.words = slices.Clone(r.words[:min(len(r.words), eventWords)]) // the rest need not stay
 	h.recent = r
 	return r
 }

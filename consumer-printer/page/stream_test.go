@@ -134,7 +134,7 @@ func TestTopWords(t *testing.T) {
 	sent, newest, _ := p.history.event(0)
 	for _, want := range []string{
 		`"last":{"window_end":"2026-01-21T21:30:35Z","top":[{"word":"b","count":2},{"word":"<script>alert(\"1\")</script>'\n\u0000","count":1}],"more":false}`,
-		`"recent":{"window_start":"2026-01-21T21:30:25Z","window_end":"2026-01-21T21:30:35Z","batches":2,"exact":true,` +
+		`"recent":{"window_start":"2026-01-21T21:30:25Z","window_end":"2026-01-21T21:30:35Z","batches":2,` +
 			`"top":[{"word":"b","count":4},{"word":"a","count":3},`,
 	} {
 		if !strings.Contains(string(sent), want) {
@@ -144,13 +144,15 @@ func TestTopWords(t *testing.T) {
 	if lines := strings.Count(string(sent), "\n"); newest != testEnd+61*5000 || lines != 4 {
 		t.Errorf("%d, %d lines", newest, lines)
 	}
-	var many []string
+	var many, others []string
 	for i := range MostWords + 1 {
-		many = append(many, fmt.Sprint(i))
+		many, others = append(many, fmt.Sprint(i)), append(others, fmt.Sprint("other ", i))
 	}
-	p.Add(batch(62, many...))
-	if sent, _, _ := p.history.event(0); !strings.Contains(string(sent), `"exact":false`) {
-		t.Errorf("exact, though a word is not among the first: %s", sent)
+	for i, want := range []string{`{"word":"0","count":101},`, `{"word":"0","count":101,"at_least":true},`} {
+		p.Add(batch(62+i, [][]string{many, others}[i]...))
+		if sent, _, _ := p.history.event(0); !strings.Contains(string(sent), want) {
+			t.Errorf("no %s in\n%s", want, sent)
+		}
 	}
 }
 

@@ -5,12 +5,13 @@ import * as text from "./text.js";
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /**
- * A chart over time. lines are {label, colour, tint}: CSS variables; the first is the lowest layer. write makes text of a value, and
- * legend, if there is one, shows the values under the cursor, else the newest.
+ * A chart over time. lines are {colour, tint}: CSS variables; the first is the lowest layer. write makes text of a value. tell is
+ * called with the values of the point under the cursor, else of the newest, and with the time of the former.
  */
 export class Chart {
-  constructor(element, { lines, write, legend, bars }) {
-    Object.assign(this, { element, lines, write, legend, bars, data: [[], ...lines.map(() => [])] });
+  constructor(element, { lines, write, tell, bars, band }) {
+    Object.assign(this, { element, lines, write, bars, band, data: [[], ...lines.map(() => [])] });
+    this.tell = (index) => tell?.(this.data.slice(1).map((values) => values[index ?? values.length - 1]), index === null ? null : this.data[0][index] * 1000);
     new ResizeObserver(() => this.resize()).observe(element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
   }
@@ -40,22 +41,24 @@ export class Chart {
       stroke: colour("--muted"), font: "12px system-ui, sans-serif", ticks: { show: false },
       grid: { stroke: colour("--line"), width: 1 },
     };
+    const margin = this.bars ? this.step / 2 : 0;
     this.plot = new uPlot({
-      width, height: this.element.clientHeight, padding: [8, 12, 0, 0],
+      width, height: this.element.clientHeight, padding: [8, 30, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false, points: { size: 6 } },
       scales: {
-        x: { range: (_, from, to) => [Math.min(from ?? 0, to - 24 * this.step), to] },
+        x: { range: (_, from, to) => [Math.min(from ?? 0, to - 24 * this.step) - margin, to + margin] },
         y: { range: (_, from, to) => [0, to > 0 ? to * 1.12 : 1] },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 80, values: (_, ticks) => ticks.map((s) => text.time(s * 1000).replace(/^.* /, "").replace(/:00$/, "")) },
+        { ...axis, grid: { show: false }, space: 80, size: 26, values: (_, ticks) => ticks.map((s) => text.time(s * 1000).replace(/^.* /, "").replace(/:00$/, "")) },
         { ...axis, size: 62, space: 38, values: (_, ticks) => ticks.map((v) => this.write(v)) },
       ],
       series: [{}, ...this.lines.map((line) => ({
-        label: line.label, stroke: colour(line.colour), fill: colour(line.tint), width: this.bars ? 0 : 1.75, points: { show: false },
-        paths: this.bars ? uPlot.paths.bars({ size: [0.8, 24], gap: 0 }) : undefined,
+        stroke: colour(line.colour), fill: line.tint && colour(line.tint), width: this.bars ? 0 : 1.75, points: { show: false },
+        paths: this.bars ? uPlot.paths.bars({ size: [0.9, 24], gap: 1 }) : undefined,
       }))],
+      bands: this.band && [{ series: [1, 2], fill: colour(this.band) }],
       hooks: { setCursor: [(u) => this.tell(u.cursor.idx ?? null)] },
     }, this.data, this.element);
   }
@@ -63,23 +66,5 @@ export class Chart {
   resize() {
     if (!this.plot) this.build();
     else this.plot.setSize({ width: this.element.clientWidth, height: this.element.clientHeight });
-  }
-
-  /** Writes the legend: of the point under the cursor, or of the newest. */
-  tell(index) {
-    if (!this.legend) return;
-    const i = index ?? this.data[0].length - 1;
-    const parts = this.lines.map((line, n) => {
-      const value = this.data[n + 1][i];
-      const part = document.createElement("span");
-      part.className = line.key;
-      const figure = document.createElement("b");
-      figure.textContent = value == null ? "–" : this.write(value);
-      part.append(`${line.label} `, figure);
-      return part;
-    });
-    const at = document.createElement("span");
-    at.textContent = i < 0 ? "" : text.time(this.data[0][i] * 1000);
-    this.legend.replaceChildren(...parts.reverse(), at);
   }
 }

@@ -21,18 +21,18 @@ const state = {
 
 const charts = {
   rate: new Chart($("rate-chart"), {
-    lines: [{ label: "Words per second", key: "key", colour: "--accent", tint: "--tint" }],
-    write: text.rate, legend: $("rate-legend"),
+    lines: [{ colour: "--accent", tint: "--tint" }], write: text.rate,
+    tell: ([words], at) => view.showLegend("rate-legend", at, [{ name: at === null ? "Newest" : "", value: words, write: text.rate }]),
   }),
   latency: new Chart($("latency-chart"), {
-    lines: [
-      { label: "Total delay", key: "key second", colour: "--second", tint: "--second-tint" },
-      { label: "Scheduling delay", key: "key", colour: "--accent", tint: "--tint" },
-    ],
-    write: text.span, legend: $("latency-legend"),
+    lines: [{ colour: "--second" }, { colour: "--accent", tint: "--tint" }], band: "--second-tint", write: text.span,
+    tell: ([total, scheduling], at) => view.showLegend("latency-legend", at, [
+      { name: "Scheduling delay", key: "first", value: scheduling, write: text.span },
+      { name: "Processing time", key: "second", value: total == null ? null : Math.max(total - scheduling, 0), write: text.span },
+    ]),
   }),
   word: new Chart($("word-chart"), {
-    lines: [{ label: "Count", colour: "--accent", tint: "--accent" }], write: text.count, bars: true,
+    lines: [{ colour: "--accent", tint: "--accent" }], write: text.count, bars: true,
   }),
 };
 

@@ -19,11 +19,11 @@ export const interval = (batch) => (batch.end - batch.start) / 1000;
 export function showTiles(batches, now) {
   const newest = batches[batches.length - 1];
   $("newest").textContent = text.time(newest.end, now);
-  $("newest-note").textContent = `${text.span(interval(newest))}, ${text.count(newest.lines)} lines, ${text.count(newest.distinct_words)} distinct`;
+  $("newest-note").textContent = `${text.span(interval(newest))} window, ${text.count(newest.lines)} lines`;
   $("rate").textContent = text.rate(newest.words / interval(newest));
   $("rate-note").textContent = `${text.rate(newest.lines / interval(newest))} lines per second`;
   $("latency").textContent = text.span(newest.total_delay_seconds);
-  $("latency-note").textContent = "window end to counts in Kafka";
+  $("latency-note").textContent = "window end to counted";
   const late = batches.reduce((sum, b) => sum + b.late_lines, 0);
   $("late").textContent = text.count(late);
   $("late").classList.toggle("warn", late > 0);
@@ -39,6 +39,17 @@ export function showBehind(newest, now) {
   $("behind-note").textContent = slow ? "more than two batches: catching up, or none come" : "age of the newest batch";
 }
 
+/** Shows values of a chart, of a time unless they are the newest: {name, key, value, write}. */
+export function showLegend(id, at, values) {
+  const parts = values.map(({ name, key, value, write }) => {
+    const part = element("span", `${name} `, key ? `key ${key}` : "");
+    part.append(element("b", value == null ? "–" : write(value)));
+    return part;
+  });
+  if (at !== null) parts.push(element("span", `at ${text.time(at)}`));
+  $(id).replaceChildren(...parts);
+}
+
 /** Shows a list of words, each with a bar; choose is called with a word that is clicked. */
 export function showWords(id, list, choose) {
   const body = $(id).tBodies[0];
@@ -48,10 +59,10 @@ export function showWords(id, list, choose) {
     row.word = w.word;
     const button = row.querySelector("button");
     const { text: shown, odd } = text.visible(w.word);
-    if (button.textContent !== shown) button.firstChild.textContent = shown;
+    button.firstChild.textContent = shown;
     button.classList.toggle("odd", odd);
     row.querySelector(".bar").style.width = `${(100 * w.count) / highest}%`;
-    row.cells[1].textContent = (list.exact === false ? "≥ " : "") + text.count(w.count);
+    row.cells[1].textContent = (w.at_least ? "≥ " : "") + text.count(w.count);
   });
   while (body.rows.length > list.top.length) body.lastChild.remove();
 }
@@ -77,7 +88,7 @@ export function showListNotes(newest, last, recent) {
   $("last-note").textContent = shown === 0 ? "no words" : last.more ? `${shown} of ${text.count(newest.distinct_words)} words` : "all its words";
   const minutes = (Date.parse(recent.window_end) - Date.parse(recent.window_start)) / 1000;
   $("recent-note").textContent = `${text.span(minutes).replace(/ 0 s$/, "")}, ${text.count(recent.batches)} ${recent.batches === 1 ? "batch" : "batches"}` +
-    (recent.exact ? "" : "; ≥: of batches where it was among the first 100");
+    (recent.top.some((w) => w.at_least) ? "; ≥ where a word was not always among the first 100" : "");
 }
 
 /** Shows the newest batches as a table, newest first. */
