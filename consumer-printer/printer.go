@@ -1,7 +1,8 @@
-// Package printer shows the batches of the word count: as Spark Streaming's pprint would, as a table, or as JSON. It reads the topics word-counts and
-// batches, committed records only, puts together what belongs to one window (see Joiner), and writes each complete batch to standard
-// output with one Write, in order of time. It has no consumer group and commits nothing: every printer shows everything, from the
-// batches that close after its start, or from the oldest that the topics hold.
+// Package printer shows the batches of the word count: as Spark Streaming's pprint would, as a table, or as JSON; and on a live page
+// (package page). It reads the topics word-counts and batches, committed records only, puts together what belongs to one window
+// (see Joiner), and writes each complete batch to standard output with one Write, in order of time. It has no consumer group and
+// commits nothing: every printer shows everything, from the batches that close after its start, or from the oldest that the topics
+// hold.
 //
 // A record that cannot be parsed, or that contradicts another, ends the printer with an error that says where it stands and what to
 // do: the topics are the counters' alone, and totals that may be wrong are worse than none.

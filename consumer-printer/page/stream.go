@@ -33,6 +33,12 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("X-Accel-Buffering", "no") // proxies are to pass events on at once
+	if r.Method == http.MethodHead {
+		return
+	}
 	select {
 	case p.viewers <- struct{}{}:
 		defer func() { <-p.viewers }()
@@ -41,10 +47,6 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%d viewers are here already: try again later", mostViewers))
 		return
 	}
-
-	header := w.Header()
-	header.Set("Content-Type", "text/event-stream")
-	header.Set("X-Accel-Buffering", "no") // proxies are to pass events on at once
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // the request is here; unlike the answer it has no end
 	send := func(event []byte) bool {

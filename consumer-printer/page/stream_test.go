@@ -246,6 +246,15 @@ func TestStreamInTime(t *testing.T) {
 	})
 }
 
+// HEAD asks what there is, and has no body that could be without end.
+func TestHeadEnds(t *testing.T) {
+	for _, path := range []string{"/api/events", "/api/batches", "/"} {
+		if r := ask(newPage(), "HEAD", path); r.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, r.Status)
+		}
+	}
+}
+
 func TestTooManyViewers(t *testing.T) {
 	p := New(byLength)
 	for range mostViewers {
