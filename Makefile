@@ -15,12 +15,14 @@ ARGS       ?=
 SCALE      ?= 1
 TESTARGS   ?=
 E2EARGS    ?=
+BENCHARGS  ?=
+BENCHTEXT  ?= bin/gcide.dict.dz
 FUZZTIME   ?= 10s
 # optional: say so and go on when the vulnerability database cannot be reached; required: fail
 VULN       ?= optional
 
 .DEFAULT_GOAL := help
-.PHONY: run up down logs topics tail build test test-unit test-e2e fuzz lint format vet staticcheck vuln tidy-check tidy clean help
+.PHONY: run up down logs topics tail build test test-unit test-e2e bench fuzz lint format vet staticcheck vuln tidy-check tidy clean help
 
 run: ## Kafka (embedded) and the three services in one process; ARGS='--duration 30s' passes flags
 	@go run ./standalone/cmd/standalone $(ARGS)
@@ -29,7 +31,7 @@ up: ## docker compose up: Kafka, the services, Prometheus, Grafana; SCALE=3 runs
 	docker compose up --detach --build --wait --scale counter=$(SCALE)
 
 down: ## stop it all and remove it, topics and metrics too
-	docker compose down --volumes
+	docker compose --profile '*' down --volumes
 
 logs: ## follow the batches that the printer of docker compose shows
 	docker compose logs --follow --no-log-prefix consumer-printer
@@ -52,6 +54,17 @@ test-unit: ## the tests that need no Kafka; TESTARGS='-run Window -v' passes fla
 
 test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER=required fails without Docker
 	go test -count=1 -v -timeout 15m $(E2EARGS) wordcount/e2e
+
+# The text is Webster's dictionary of 1913 as Debian has it: 40 MB of English, most of it in the public domain.
+bench: $(BENCHTEXT) ## measure everything on a real Kafka (Docker on Linux), half an hour; BENCHARGS='--cases english --rounds 1'
+	go run ./bench/cmd/bench --text $(BENCHTEXT) --json bin/bench.json $(BENCHARGS)
+
+$(BENCHTEXT):
+	@mkdir -p $(@D)
+	@command -v apt-get >/dev/null || { echo "the text comes from Debian's package dict-gcide: put its gcide.dict.dz at $@, or any English text of 10 MB or more" >&2; exit 1; }
+	cd $(@D) && apt-get download dict-gcide && dpkg-deb --extract dict-gcide_*.deb dict-gcide
+	mv $(@D)/dict-gcide/usr/share/dictd/gcide.dict.dz $@
+	rm -r $(@D)/dict-gcide $(@D)/dict-gcide_*.deb
 
 fuzz: ## each fuzz test for FUZZTIME (10s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sed -E 's|^\./(.*)/[^/]*:func (.*)|\1 \2|' | sort | \

@@ -39,7 +39,8 @@ type printer struct {
 	metrics *metrics
 	page    *page.Page // nil: none is served
 
-	clockSkew int64 // milliseconds; see defaultClockSkew
+	clockSkew  int64 // milliseconds; see defaultClockSkew
+	partitions int   // of both topics when the printer started
 
 	reader *kafkaio.Reader
 	joiner *Joiner
@@ -169,6 +170,7 @@ func (p *printer) checkTopics(ctx context.Context) error {
 		return fmt.Errorf("topic %s has %d partitions and topic %s has %d: they are not one counter group's; set --counts-topic and --batches-topic to two that are",
 			p.cfg.CountsTopic, counts, p.cfg.BatchesTopic, batches)
 	}
+	p.partitions = counts
 	return nil
 }
 

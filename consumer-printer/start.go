@@ -30,13 +30,24 @@ func (s start) LogValue() slog.Value {
 // written to word-counts in that time.
 const defaultClockSkew = 5000
 
+// offsets returns where each partition begins at a time, as kafkaio.Client.Offset does.
+func (p *printer) offsets(ctx context.Context, topic string, at int64) (offsets []int64, err error) {
+	offsets = make([]int64, p.partitions)
+	for q := range offsets {
+		if offsets[q], err = p.client.Offset(ctx, topic, int32(q), at); err != nil {
+			return nil, err
+		}
+	}
+	return offsets, nil
+}
+
 // fromBeginning starts at the oldest records. Batches that retention has cut are seen as such by the Joiner.
 func (p *printer) fromBeginning(ctx context.Context) (s start, err error) {
 	s.after = FromBeginning
-	if s.counts, err = p.client.Offsets(ctx, p.cfg.CountsTopic, kafkaio.Earliest); err != nil {
+	if s.counts, err = p.offsets(ctx, p.cfg.CountsTopic, kafkaio.Earliest); err != nil {
 		return s, err
 	}
-	s.batches, err = p.client.Offsets(ctx, p.cfg.BatchesTopic, kafkaio.Earliest)
+	s.batches, err = p.offsets(ctx, p.cfg.BatchesTopic, kafkaio.Earliest)
 	return s, err
 }
 
@@ -49,14 +60,14 @@ func (p *printer) fromBeginning(ctx context.Context) (s start, err error) {
 // so one look-up serves all.) Where batches/q shows nothing, everything may still belong to the first batch.
 func (p *printer) fromNow(ctx context.Context) (s start, err error) {
 	s.after = FromBeginning
-	if s.batches, err = p.client.Offsets(ctx, p.cfg.BatchesTopic, kafkaio.Latest); err != nil {
+	if s.batches, err = p.offsets(ctx, p.cfg.BatchesTopic, kafkaio.Latest); err != nil {
 		return s, err
 	}
 	newest, err := p.newest(ctx, s.batches)
 	if err != nil {
 		return s, err
 	}
-	if s.counts, err = p.client.Offsets(ctx, p.cfg.CountsTopic, kafkaio.Earliest); err != nil || len(newest) == 0 {
+	if s.counts, err = p.offsets(ctx, p.cfg.CountsTopic, kafkaio.Earliest); err != nil || len(newest) == 0 {
 		return s, err
 	}
 	oldest := int64(math.MaxInt64)
@@ -64,7 +75,7 @@ func (p *printer) fromNow(ctx context.Context) (s start, err error) {
 		s.after = max(s.after, record.windowEnd)
 		oldest = min(oldest, record.time)
 	}
-	counts, err := p.client.Offsets(ctx, p.cfg.CountsTopic, max(oldest-p.clockSkew, 0))
+	counts, err := p.offsets(ctx, p.cfg.CountsTopic, max(oldest-p.clockSkew, 0))
 	for q := range newest {
 		if err == nil {
 			s.counts[q] = counts[q]
@@ -97,7 +108,7 @@ type newestRecord struct {
 // Between records stand control records and aborted ones, so it looks back further and further.
 func (p *printer) newest(ctx context.Context, below []int64) (map[int32]newestRecord, error) {
 	const firstLook, more = 32, 8
-	first, err := p.client.Offsets(ctx, p.cfg.BatchesTopic, kafkaio.Earliest)
+	first, err := p.offsets(ctx, p.cfg.BatchesTopic, kafkaio.Earliest)
 	if err != nil {
 		return nil, err
 	}

@@ -75,21 +75,36 @@ func (j *job) until(newest int64, offsets []kafkaio.Offset) int64 {
 
 // available looks at what is there: nil when there is no line at all.
 func (j *job) available(ctx context.Context) (*backlog, error) {
-	starts, err := j.broker.Offsets(ctx, j.cfg.LinesTopic, kafkaio.Earliest)
+	n, err := j.broker.Partitions(ctx, j.cfg.LinesTopic)
 	if err != nil {
 		return nil, err
 	}
-	ends, err := j.broker.Offsets(ctx, j.cfg.LinesTopic, kafkaio.Latest)
-	if err != nil {
-		return nil, err
-	}
+	partitions, ends := allPartitions(n), make([]int64, n)
 	newest := int64(math.MinInt64)
-	for p := range ends {
-		t, err := j.newest(ctx, int32(p), starts[p], ends[p])
+	for _, p := range partitions {
+		start, err := j.broker.Offset(ctx, j.cfg.LinesTopic, p, kafkaio.Earliest)
+		if err != nil {
+			return nil, err
+		}
+		if ends[p], err = j.broker.Offset(ctx, j.cfg.LinesTopic, p, kafkaio.Latest); err != nil {
+			return nil, err
+		}
+		t, err := j.newest(ctx, p, start, ends[p])
 		if err != nil {
 			return nil, err
 		}
 		newest = max(newest, t)
+	}
+	if newest == math.MinInt64 { // but what retention has removed since it was counted may be in a window that is open
+		committed, err := j.broker.Committed(ctx, j.cfg.Group, j.cfg.LinesTopic, partitions)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range committed {
+			if s, err := wire.ParseCombineState(o.Metadata); err == nil {
+				newest = max(newest, s.Watermark)
+			}
+		}
 	}
 	if newest == math.MinInt64 {
 		j.log.Info("no line is there", "topic", j.cfg.LinesTopic)
@@ -105,12 +120,12 @@ func (j *job) newer(ctx context.Context, ends []int64, newest int64) (int64, err
 	for growing, step := true, int64(1); step > 0; {
 		later := false
 		if at := newest + step; at > newest { // no overflow
-			offsets, err := j.broker.Offsets(ctx, j.cfg.LinesTopic, at)
-			if err != nil {
-				return 0, err
-			}
-			for p, end := range ends {
-				later = later || offsets[p] < end
+			for p := 0; p < len(ends) && !later; p++ {
+				offset, err := j.broker.Offset(ctx, j.cfg.LinesTopic, int32(p), at)
+				if err != nil {
+					return 0, err
+				}
+				later = offset < ends[p]
 			}
 		}
 		if later {

@@ -25,6 +25,15 @@ func TestAvailable(t *testing.T) {
 			t.Errorf("a topic whose lines are gone has %+v, %v", there, err)
 		}
 	})
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 2)
+		s.lines(0, 2)
+		s.kafka.topics["lines"][0].start = 2
+		s.commit("lines", 0, 2, aWatermark) // they are counted, but their window may be open
+		if there, err := p.job.available(t.Context()); err != nil || there == nil || there.newest != aTime || there.ends[0] != 2 {
+			t.Errorf("%+v, %v; want to wait for the window of %d", there, err, aTime)
+		}
+	})
 	r := rand.New(rand.NewPCG(5, 5))
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {

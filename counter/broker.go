@@ -11,8 +11,8 @@ import (
 // task does is time and arithmetic, so a test with a broker in memory and a clock of its own (testing/synctest) drives
 // the very functions that run in production.
 type broker interface {
-	WaitTopic(ctx context.Context, name string) (partitions int, err error)
-	Offsets(ctx context.Context, topic string, at int64) ([]int64, error)
+	Partitions(ctx context.Context, topic string) (int, error)
+	Offset(ctx context.Context, topic string, partition int32, at int64) (int64, error)
 	Committed(ctx context.Context, group, topic string, partitions []int32) ([]kafkaio.Offset, error)
 	DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error
 	NewTransactional(ctx context.Context, id string) (transactional, error)
@@ -29,6 +29,7 @@ type transactional interface {
 type reader interface {
 	Poll(ctx context.Context, maxWait time.Duration) ([]*kafkaio.Fetched, error)
 	Seek(topic string, partition int32, offset int64)
+	Pause(topic string, partition int32, paused bool)
 	Close()
 }
 

@@ -22,6 +22,7 @@ const (
 type combineTask struct {
 	task
 	combiner *combine.Combiner
+	packers  []packer // one for each shuffle partition
 	reader   reader
 	inputs   []input
 	flushed  time.Time
@@ -33,6 +34,7 @@ type input struct {
 	partition int32
 	position  int64
 	end       int64 // high watermark of the last fetch
+	held      bool  // it is too far ahead of the reduces
 }
 
 // run is one attempt: from the committed state until ctx ends; then it commits what it has read.
@@ -100,6 +102,7 @@ func (t *combineTask) start(ctx context.Context) error {
 		CreateTime: t.createTime,
 		Tokenizer:  tokenizer,
 	}, len(t.lines))
+	t.packers = newPackers(t.partitions, t.maxBatch[t.cfg.shuffleTopic()])
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
@@ -273,13 +276,10 @@ func (t *combineTask) flush(ctx context.Context) error {
 	shuffle := t.cfg.shuffleTopic()
 	limit := min(maxRecord, t.maxBatch[shuffle]-kafkaio.BatchOverhead-kafkaio.RecordOverhead)
 	now := t.clock.Now()
+	t.combiner.Flush(limit, t.known, func(q int, record []byte) { t.packers[q].append(now, nil, record) })
 	outputs := make([]kafkaio.Output, t.partitions)
-	for q, records := range t.combiner.Flush(limit, t.known) {
-		p := packer{max: t.maxBatch[shuffle]}
-		for _, record := range records {
-			p.append(now, nil, record)
-		}
-		outputs[q] = kafkaio.Output{Topic: shuffle, Partition: int32(q), Batches: p.batches}
+	for q := range outputs {
+		outputs[q] = kafkaio.Output{Topic: shuffle, Partition: int32(q), Batches: t.packers[q].all()}
 	}
 	var offsets []kafkaio.Offset
 	if watermark != wire.NoWatermark { // else nothing is known yet that would be worth resuming from
@@ -290,6 +290,9 @@ func (t *combineTask) flush(ctx context.Context) error {
 	}
 	if err := t.commit(ctx, outputs, offsets...); err != nil {
 		return err
+	}
+	for q := range t.packers {
+		t.packers[q].sent()
 	}
 	t.flushed = time.Now()
 	t.skew.sent(until, size)

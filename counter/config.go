@@ -2,6 +2,7 @@ package counter
 
 import (
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"wordcount/counter/tokenize"
@@ -71,6 +72,13 @@ func (s *Settings) shuffleTopic() string {
 }
 
 func (s *Settings) interval() window.Interval { return window.Interval(s.BatchInterval.Milliseconds()) }
+
+// shared stands for the settings, beside interval and partitions, without which two counters would not count alike.
+func (s *Settings) shared() string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %s", s.ReportEmpty, s.Tokenizer)
+	return fmt.Sprintf("%016x", h.Sum64())
+}
 
 // maxEmpty is how many windows of an empty run are reported.
 func (s *Settings) maxEmpty() int64 { return int64(s.ReportEmpty / s.BatchInterval) }

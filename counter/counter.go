@@ -148,7 +148,7 @@ func (j *job) work(generation context.Context, place assignment) {
 	generation, end := context.WithCancel(generation)
 	defer end()
 	slots := place.partitions[j.cfg.shuffleTopic()]
-	known, err := j.broker.WaitTopic(generation, j.cfg.LinesTopic)
+	known, err := j.broker.Partitions(generation, j.cfg.LinesTopic)
 	if err != nil {
 		if generation.Err() == nil {
 			j.fail(err)
@@ -189,7 +189,7 @@ func (j *job) work(generation context.Context, place assignment) {
 // leader looked.
 func (j *job) awaitPartitions(generation context.Context, place assignment) {
 	for pause(generation, watchPartitions) == nil {
-		n, err := j.broker.WaitTopic(generation, j.cfg.LinesTopic)
+		n, err := j.broker.Partitions(generation, j.cfg.LinesTopic)
 		if err != nil {
 			continue
 		}
@@ -228,7 +228,7 @@ func (j *job) topics(ctx context.Context, client *kafkaio.Client) error {
 				topic, n, cfg.shuffleTopic(), j.partitions)
 		}
 	}
-	if _, err := client.WaitTopic(ctx, cfg.LinesTopic); err != nil {
+	if _, err := client.Partitions(ctx, cfg.LinesTopic); err != nil {
 		return err
 	}
 	for _, topic := range []string{cfg.LinesTopic, cfg.shuffleTopic(), cfg.CountsTopic, cfg.BatchesTopic} {

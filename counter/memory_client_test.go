@@ -89,8 +89,8 @@ func (c *memoryClient) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (c *memoryClient) WaitTopic(ctx context.Context, name string) (int, error) {
-	if err := c.request(ctx, "wait topic"); err != nil {
+func (c *memoryClient) Partitions(ctx context.Context, name string) (int, error) {
+	if err := c.request(ctx, "partitions of "+name); err != nil {
 		return 0, err
 	}
 	c.kafka.mu.Lock()
@@ -98,24 +98,28 @@ func (c *memoryClient) WaitTopic(ctx context.Context, name string) (int, error) 
 	return len(c.kafka.topics[name]), nil
 }
 
-func (c *memoryClient) Offsets(ctx context.Context, topic string, at int64) ([]int64, error) {
-	if err := c.request(ctx, fmt.Sprintf("offsets %s %d", topic, at)); err != nil {
-		return nil, err
-	}
-	c.kafka.mu.Lock()
-	defer c.kafka.mu.Unlock()
-	var offsets []int64
-	for _, l := range c.kafka.topics[topic] {
-		switch at {
-		case kafkaio.Earliest:
-			offsets = append(offsets, l.start)
-		case kafkaio.Latest:
-			offsets = append(offsets, l.lastStable())
-		default:
-			offsets = append(offsets, l.firstAt(at))
+func (c *memoryClient) Offset(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
+	for {
+		if err := c.request(ctx, fmt.Sprintf("offset of %s/%d at %d", topic, partition, at)); err != nil {
+			return 0, err
 		}
+		c.kafka.mu.Lock()
+		l, err := c.kafka.log(topicPartition{topic, partition})
+		var offset int64
+		switch {
+		case err != nil || l.leaderless: // asked again
+			c.kafka.mu.Unlock()
+			continue
+		case at == kafkaio.Earliest:
+			offset = l.start
+		case at == kafkaio.Latest:
+			offset = l.lastStable()
+		default:
+			offset = l.firstAt(at)
+		}
+		c.kafka.mu.Unlock()
+		return offset, nil
 	}
-	return offsets, nil
 }
 
 // firstAt returns the offset of the first record at or after a time, the last stable offset where there is none.

@@ -157,7 +157,7 @@ func (k *memoryKafka) transaction(p *memoryProducer) *memoryTransaction {
 	if p.current == nil {
 		t := &memoryTransaction{producer: p, logs: make(map[*memoryLog]bool)}
 		p.current = t
-		time.AfterFunc(20*time.Second, func() { // transaction.timeout.ms
+		time.AfterFunc(time.Minute, func() { // transaction.timeout.ms
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			if p.current == t && !t.decided {

@@ -13,12 +13,13 @@ import (
 type memoryReader struct {
 	client    *memoryClient
 	positions []kafkaio.Position
+	paused    map[topicPartition]bool
 	returned  []*kafkaio.Fetched
 	name      string
 }
 
 func (c *memoryClient) NewReader(positions []kafkaio.Position) reader {
-	return &memoryReader{client: c, positions: append([]kafkaio.Position(nil), positions...), name: fmt.Sprintf("fetch %v", positions)}
+	return &memoryReader{client: c, positions: append([]kafkaio.Position(nil), positions...), paused: make(map[topicPartition]bool), name: fmt.Sprintf("fetch %v", positions)}
 }
 
 func (r *memoryReader) Close() {}
@@ -34,6 +35,10 @@ func (r *memoryReader) Seek(topic string, partition int32, offset int64) {
 			r.returned[i] = nil
 		}
 	}
+}
+
+func (r *memoryReader) Pause(topic string, partition int32, paused bool) {
+	r.paused[topicPartition{topic, partition}] = paused
 }
 
 func (r *memoryReader) Poll(ctx context.Context, maxWait time.Duration) ([]*kafkaio.Fetched, error) {
@@ -83,7 +88,7 @@ func (r *memoryReader) look(s *schedule, sentAt time.Time) (fetched []*kafkaio.F
 	found := false
 	for _, p := range r.positions {
 		l, err := k.log(topicPartition{p.Topic, p.Partition})
-		if err != nil || l.leaderless {
+		if err != nil || l.leaderless || r.paused[l.name] {
 			continue
 		}
 		f, empty := k.fetch(l, p.Offset, sentAt, 1+s.rand(r.name).IntN(6))
@@ -102,7 +107,7 @@ func (r *memoryReader) empty(sentAt time.Time) (fetched []*kafkaio.Fetched) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, p := range r.positions {
-		if l, err := k.log(topicPartition{p.Topic, p.Partition}); err == nil && !l.leaderless {
+		if l, err := k.log(topicPartition{p.Topic, p.Partition}); err == nil && !l.leaderless && !r.paused[l.name] {
 			f, _ := k.fetch(l, p.Offset, sentAt, 1)
 			fetched = append(fetched, f)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"wordcount/counter/window"
 	"wordcount/internal/wire"
 )
 
@@ -74,20 +75,35 @@ func (s *skew) close(closed int64) {
 	}
 }
 
-// ahead tells whether the slot must wait for the reduces, and then waits a little. What it has counted is committed
-// before, for they may wait for it. A slot that holds the next window back is never ahead.
+// tooFar tells whether lines that have reached a time must wait for the reduces. What holds the next window back never is.
+func (s *skew) tooFar(reached int64, interval window.Interval, limit int) bool {
+	beyond := reached - s.closed
+	return beyond > maxAheadWindows*int64(interval) || s.bytes > limit && beyond > int64(interval)
+}
+
+// ahead holds back the inputs that are too far ahead of the reduces, also while another input of the slot lags or has no
+// leader, and tells whether all are; then it waits a little. What was counted is committed before, for the reduces may
+// wait for it.
 func (t *combineTask) ahead(ctx context.Context) (bool, error) {
-	limit := int64(maxAheadWindows) * int64(t.interval)
-	beyond := func() int64 { return t.combiner.Watermark() - t.skew.closed }
-	if beyond() <= limit/2 && t.skew.bytes <= t.limits.ahead/2 {
-		return false, nil
+	furthest := t.combiner.Watermark()
+	for i := range t.inputs {
+		furthest = max(furthest, t.combiner.Reached(i))
 	}
-	if time.Since(t.skew.looked) >= checkAhead {
+	near := furthest-t.skew.closed <= maxAheadWindows/2*int64(t.interval) && t.skew.bytes <= t.limits.ahead/2
+	if !near && time.Since(t.skew.looked) >= checkAhead {
 		if err := t.lookAtReduces(ctx); err != nil {
 			return false, err
 		}
 	}
-	if beyond() <= limit && (t.skew.bytes <= t.limits.ahead || beyond() <= int64(t.interval)) {
+	all := t.skew.tooFar(t.combiner.Watermark(), t.interval, t.limits.ahead)
+	for i := range t.inputs {
+		in := &t.inputs[i]
+		if held := t.skew.tooFar(t.combiner.Reached(i), t.interval, t.limits.ahead); held != in.held {
+			in.held = held
+			t.reader.Pause(t.cfg.LinesTopic, in.partition, held)
+		}
+	}
+	if !all {
 		return false, nil
 	}
 	// A watermark that stays where it was is said again from time to time: the reduces' safe offsets wait for it.

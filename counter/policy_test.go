@@ -24,7 +24,8 @@ func combining(p *process) *combineTask {
 	t.stage = stageCombine
 	t.combiner = combine.New(combine.Config{Interval: t.interval, Grace: 250, Partitions: t.partitions, Tokenizer: tokenizer}, 1)
 	t.combiner.Start(aTime)
-	t.combiner.Flush(1<<20, 1)
+	t.combiner.Flush(1<<20, 1, func(int, []byte) {})
+	t.packers = newPackers(t.partitions, 1<<20)
 	t.skew.start(aTime)
 	t.clock.Observe(aTime, time.Now())
 	return t
@@ -176,6 +177,7 @@ func TestAhead(t *testing.T) {
 				}
 				s.commit("g-shuffle", 0, 1, closed(aTime))
 				s.commit("g-shuffle", 1, 1, closed(aTime+5*interval))
+				task.reader = p.job.broker.NewReader([]kafkaio.Position{{Topic: "lines"}})
 				task.combiner.Line(0, aTime+c.watermark*interval, aTime+60*interval, []byte("a"))
 				task.skew.sent(aTime+c.watermark*interval+interval, c.sent)
 				time.Sleep(time.Second) // it has not looked for a while
@@ -219,6 +221,49 @@ func TestAhead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An input that lags, or cannot be read, does not let the slot's others run ahead: each is held back by itself.
+func TestAheadOfALaggingInput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 2, 1)
+		s.lines(0, 1)
+		s.lines(1, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		task := &combineTask{task: p.task(0, 2, 0, 1)}
+		task.stage = stageCombine
+		done := make(chan error, 1)
+		go func() { done <- task.run(ctx) }()
+		time.Sleep(time.Second)
+		s.leaderless(1, true)
+		const windows = 40
+		for range windows * 2 {
+			time.Sleep(anInterval / 2 * time.Millisecond)
+			s.lines(0, 1)
+		}
+		read, _, _ := s.committed("lines", 0)
+		if n := read.Offset / 2; n < maxAheadWindows || n > maxAheadWindows+2 {
+			t.Errorf("%d windows were read while the other input had no leader, want %d", n, maxAheadWindows)
+		}
+		s.leaderless(1, false)
+		s.lines(1, 1)
+		for range windows { // the reduces close as fast as they can
+			state, _, _ := s.committed("lines", 1)
+			combined, err := wire.ParseCombineState(state.Metadata)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.commit("g-shuffle", 0, 1, wire.ReduceState{Closed: p.job.interval.Floor(combined.Watermark), Interval: anInterval, Partitions: 1}.Encode())
+			time.Sleep(time.Second)
+		}
+		if read, _, end := s.committed("lines", 0); read.Offset != end {
+			t.Errorf("read until %d of %d when the other input was there again", read.Offset, end)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // One fetch may hold far more than memory should: it is committed in parts, each with the position that goes with it.

@@ -65,6 +65,14 @@ func (s *schedule) lines(partition int, n int) {
 	}
 }
 
+// leaderless takes a lines partition's leader away, or gives it one.
+func (s *schedule) leaderless(partition int, leaderless bool) {
+	s.kafka.mu.Lock()
+	defer s.kafka.mu.Unlock()
+	s.kafka.topics["lines"][partition].leaderless = leaderless
+	s.kafka.announce()
+}
+
 const (
 	aTime       = 1769030725000
 	anInterval  = 5000

@@ -90,7 +90,6 @@ func leastClosed(states []*wire.ReduceState) int64 {
 
 // resume sets where the task reads on; known is how many partitions must have committed offsets.
 func (t *combineTask) resume(ctx context.Context, committed []kafkaio.Offset, known int) (err error) {
-	var earliest []int64
 	t.inputs = t.inputs[:0]
 	for _, o := range committed {
 		if o.Offset < 0 {
@@ -98,15 +97,9 @@ func (t *combineTask) resume(ctx context.Context, committed []kafkaio.Offset, kn
 				return t.lost(o.Topic, o.Partition, "no offset is committed")
 			}
 			// The first start, or a partition that was added to the topic.
-			if earliest == nil {
-				if earliest, err = t.broker.Offsets(ctx, t.cfg.LinesTopic, kafkaio.Earliest); err != nil {
-					return err
-				}
+			if o.Offset, err = t.broker.Offset(ctx, o.Topic, o.Partition, kafkaio.Earliest); err != nil {
+				return err
 			}
-			if int(o.Partition) >= len(earliest) {
-				return fmt.Errorf("partition %s/%d is not known to the broker yet", o.Topic, o.Partition)
-			}
-			o.Offset = earliest[o.Partition]
 		}
 		t.inputs = append(t.inputs, input{partition: o.Partition, position: o.Offset, end: o.Offset})
 	}
@@ -124,11 +117,10 @@ type announcement struct {
 func (t *combineTask) announcedBefore(ctx context.Context, started bool) (said announcement, err error) {
 	said = announcement{first: wire.NoWatermark, newest: wire.NoWatermark}
 	topic := t.cfg.shuffleTopic()
-	earliest, err := t.broker.Offsets(ctx, topic, kafkaio.Earliest)
+	at, err := t.broker.Offset(ctx, topic, t.slot, kafkaio.Earliest)
 	if err != nil {
 		return said, err
 	}
-	at := earliest[t.slot]
 	if at > 0 && !started { // a reduce deletes after its first commit, and that one is lost
 		said.partitions = t.known
 	}

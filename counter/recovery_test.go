@@ -66,9 +66,6 @@ func TestRecover(t *testing.T) {
 		}, nil, 1, resumption{aTime + 1000, aTime}, nil, "", false, ""},
 		{"its partition is not seen", func(s *schedule) { s.commit("lines", 1, 0, aWatermark) }, nil, 1,
 			resumption{}, nil, "", false, "lines/1 was read before and is not assigned"},
-		{"a partition that the broker does not know yet", func(s *schedule) {
-			s.commit("lines", 1, 0, aWatermark)
-		}, []int32{1, 9}, 10, resumption{}, nil, "", false, "lines/9"},
 
 		{"one offset is missing", func(s *schedule) { s.commit("lines", 1, 0, aWatermark) }, []int32{1, 3}, 4,
 			resumption{}, nil, "lines/3 is lost (no offset is committed)", false, ""},
@@ -98,6 +95,9 @@ func TestRecover(t *testing.T) {
 		{"another number of slots", func(s *schedule) {
 			s.commit("g-shuffle", 0, 3, strings.Replace(aReduce, `"partitions":2`, `"partitions":3`, 1))
 		}, []int32{1}, 4, resumption{}, nil, "3 partitions, this counter has 5s and 2", true, ""},
+		{"another tokenizer", func(s *schedule) {
+			s.commit("g-shuffle", 1, 3, strings.Replace(aReduce, `"partitions":2`, `"partitions":2,"settings":"other"`, 1))
+		}, []int32{1}, 4, resumption{}, nil, "another --tokenizer or --report-empty", true, ""},
 		{"something else on the shuffle topic", func(s *schedule) { s.send(1, []byte("hello")) }, []int32{1}, 4,
 			resumption{}, nil, "g-shuffle/1 at offset 0", false, ""},
 	} {

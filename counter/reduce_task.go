@@ -25,6 +25,9 @@ type reduceTask struct {
 	reader    reader
 	committed bool
 	deleted   time.Time
+	rows      packer
+	ends      packer // the batch records
+	prefix    []byte
 	row       []byte
 }
 
@@ -69,7 +72,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 	}
 	topic := t.cfg.shuffleTopic()
 	// In this order: a reduce deletes below what it has committed.
-	earliest, err := t.broker.Offsets(ctx, topic, kafkaio.Earliest)
+	logStart, err := t.broker.Offset(ctx, topic, t.slot, kafkaio.Earliest)
 	if err != nil {
 		return err
 	}
@@ -78,7 +81,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 		return err
 	}
 	var state *wire.ReduceState
-	offset, logStart := committed[0].Offset, earliest[t.slot]
+	offset := committed[0].Offset
 	switch {
 	case offset >= 0:
 		if state, err = t.parseReduceState(committed[0]); err != nil {
@@ -92,8 +95,9 @@ func (t *reduceTask) start(ctx context.Context) error {
 	default:
 		offset = 0
 	}
+	t.rows, t.ends = packer{max: t.maxBatch[t.cfg.CountsTopic], compress: true}, packer{max: t.maxBatch[t.cfg.BatchesTopic]}
 	t.committed = state != nil
-	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty()}, state, offset)
+	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty(), Settings: t.cfg.shared()}, state, offset)
 	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: offset}})
 	return nil
 }
@@ -138,16 +142,15 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 		return false, nil
 	}
 	start := t.clock.Now()
-	rows, batches := packer{max: t.maxBatch[t.cfg.CountsTopic]}, packer{max: t.maxBatch[t.cfg.BatchesTopic]}
 	var closed []reduce.Window
 	var skipped int64
-	for rows.bytes+batches.bytes < transactionBytes {
+	for t.rows.bytes+t.ends.bytes < transactionBytes {
 		w, s, ok := t.reducer.Close()
 		skipped += s
 		if !ok {
 			break
 		}
-		t.write(&rows, &batches, w, start)
+		t.write(w, start)
 		w.Counts = nil
 		closed = append(closed, w)
 	}
@@ -156,15 +159,17 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	}
 	safe, state := t.reducer.Commit()
 	var outputs []kafkaio.Output
-	for topic, p := range map[string]packer{t.cfg.CountsTopic: rows, t.cfg.BatchesTopic: batches} {
-		if len(p.batches) > 0 {
-			outputs = append(outputs, kafkaio.Output{Topic: topic, Partition: t.slot, Batches: p.batches})
+	for topic, p := range map[string]*packer{t.cfg.CountsTopic: &t.rows, t.cfg.BatchesTopic: &t.ends} {
+		if batches := p.all(); len(batches) > 0 {
+			outputs = append(outputs, kafkaio.Output{Topic: topic, Partition: t.slot, Batches: batches})
 		}
 	}
 	err = t.commit(ctx, outputs, kafkaio.Offset{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: safe, Metadata: state.Encode()})
 	if err != nil {
 		return false, err
 	}
+	t.rows.sent()
+	t.ends.sent()
 	t.observe(closed, skipped, start)
 	t.deleteBelow(ctx, safe, !t.committed)
 	t.committed = true
@@ -172,18 +177,20 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 }
 
 // write appends a window's rows and its batch record.
-func (t *reduceTask) write(rows, batches *packer, w reduce.Window, now int64) {
-	for word, count := range w.Counts {
-		t.row = wire.AppendCount(t.row[:0], w.Start, w.End, []byte(word), count)
-		rows.append(now, []byte(word), t.row)
+func (t *reduceTask) write(w reduce.Window, now int64) {
+	t.prefix = wire.AppendCountPrefix(t.prefix[:0], w.Start, w.End)
+	t.row = append(t.row[:0], t.prefix...)
+	for word, count := range w.Counts.All {
+		t.row = wire.AppendCountRest(t.row[:len(t.prefix)], word, count)
+		t.rows.append(now, word, t.row)
 	}
 	t.row = wire.AppendBatch(t.row[:0], wire.Batch{
 		WindowStart: time.UnixMilli(w.Start), WindowEnd: time.UnixMilli(w.End),
 		Partition: int(t.slot), Partitions: t.partitions,
-		Lines: w.Lines, Words: w.Words, DistinctWords: int64(len(w.Counts)), LateLines: w.Late,
+		Lines: w.Lines, Words: w.Words, DistinctWords: int64(w.Counts.Len()), LateLines: w.Late,
 		ClosedAt: time.UnixMilli(now),
 	})
-	batches.append(now, wire.AppendTime(nil, w.End), t.row)
+	t.ends.append(now, wire.AppendTime(nil, w.End), t.row)
 }
 
 func (t *reduceTask) observe(closed []reduce.Window, skipped, start int64) {

@@ -193,20 +193,80 @@ func patient(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // packer fills record batches up to a topic's limit.
 type packer struct {
-	max     int
-	batches []*kafkaio.RecordBatch
-	bytes   int
+	max      int
+	compress bool
+	batches  []*kafkaio.RecordBatch // those that are full
+	open     *kafkaio.RecordBatch   // nil: none
+	bytes    int                    // in all of them, before compression
+	spare    []*kafkaio.RecordBatch
+	scratch  []byte
+}
+
+func newPackers(n, max int) []packer {
+	packers := make([]packer, n)
+	for i := range packers {
+		packers[i].max = max
+	}
+	return packers
 }
 
 func (p *packer) append(timeMs int64, key, value []byte) {
 	size := len(key) + len(value) + kafkaio.RecordOverhead
-	n := len(p.batches)
-	if n == 0 || p.batches[n-1].Size()+size > p.max {
-		p.batches = append(p.batches, new(kafkaio.RecordBatch))
-		n++
+	if p.open != nil && p.open.Size()+size > p.max {
+		p.seal()
 	}
-	p.batches[n-1].Append(timeMs, key, value)
+	if p.open == nil {
+		if last := len(p.spare) - 1; last >= 0 {
+			p.open, p.spare = p.spare[last], p.spare[:last]
+		} else {
+			p.open = new(kafkaio.RecordBatch)
+		}
+	}
+	p.open.Append(timeMs, key, value)
 	p.bytes += size
+}
+
+// seal ends the batch that is being filled.
+func (p *packer) seal() {
+	b := p.open
+	p.open = nil
+	if p.compress {
+		var full *kafkaio.RecordBatch
+		if full, p.scratch = b.Compress(p.scratch); full != b {
+			p.keep(b)
+			b = full
+		}
+	}
+	p.batches = append(p.batches, b)
+}
+
+// keep has a batch's memory used again.
+func (p *packer) keep(b *kafkaio.RecordBatch) {
+	const maxSpare = 2
+	if len(p.spare) < maxSpare {
+		b.Reset()
+		p.spare = append(p.spare, b)
+	}
+}
+
+// all returns the batches, none of them empty.
+func (p *packer) all() []*kafkaio.RecordBatch {
+	if p.open != nil {
+		p.seal()
+	}
+	return p.batches
+}
+
+// sent empties the packer when all batches were sent. Those of a transaction that failed may still be on their way: they are
+// left to whoever has them.
+func (p *packer) sent() {
+	for _, b := range p.batches {
+		if !p.compress { // a compressed one has no room
+			p.keep(b)
+		}
+	}
+	clear(p.batches)
+	p.batches, p.bytes = p.batches[:0], 0
 }
 
 // allPartitions returns the numbers of a topic's n partitions.
@@ -247,6 +307,9 @@ func (j *job) parseReduceState(o kafkaio.Offset) (*wire.ReduceState, error) {
 	if s.Interval != int64(j.interval) || s.Partitions != j.partitions {
 		return nil, refusal{otherSettings(fmt.Sprintf("topic %s was written with --batch-interval %v and %d partitions, this counter has %v and %d",
 			o.Topic, time.Duration(s.Interval)*time.Millisecond, s.Partitions, j.cfg.BatchInterval, j.partitions))}
+	}
+	if s.Settings != "" && s.Settings != j.cfg.shared() {
+		return nil, refusal{otherSettings(fmt.Sprintf("group %s has counted with another --tokenizer or --report-empty than this counter has", j.cfg.Group))}
 	}
 	return &s, nil
 }

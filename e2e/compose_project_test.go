@@ -43,13 +43,14 @@ func NewCompose(t *testing.T) *Compose {
 		c.env = append(c.env, variable+"="+port)
 	}
 	c.Prometheus, c.Grafana, c.Page = "http://"+c.Prometheus, "http://"+c.Grafana, "http://"+c.Page
-	c.Run(2*time.Minute, "down", "--volumes", "--remove-orphans") // what an earlier run may have left
+	down := []string{"--profile", "*", "down", "--volumes", "--remove-orphans"}
+	c.Run(2*time.Minute, down...) // what an earlier run may have left
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := c.command(time.Minute, "logs", "--tail", "40").CombinedOutput()
 			t.Logf("docker compose logs:\n%s", out)
 		}
-		out, err := c.command(3*time.Minute, "down", "--volumes", "--remove-orphans").CombinedOutput()
+		out, err := c.command(3*time.Minute, down...).CombinedOutput()
 		if err != nil {
 			t.Errorf("docker compose down: %v\n%s", err, out)
 		}

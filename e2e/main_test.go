@@ -39,6 +39,9 @@ func run(m *testing.M) int {
 	if docker.missing != nil {
 		fmt.Fprintf(os.Stderr, "\n!!! NOT TESTED ON A REAL KAFKA: no Docker engine answers (%v).\n!!! E2E_DOCKER=required makes this a failure.\n\n", docker.missing)
 	}
+	if netcatMissing != "" {
+		fmt.Fprintf(os.Stderr, "\n!!! NOT TESTED WITH nc: %s.\n!!! E2E_DOCKER=required makes this a failure.\n\n", netcatMissing)
+	}
 	return status
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -12,7 +13,21 @@ import (
 // echoRate is up to how many lines a second are shown one by one.
 const echoRate = 10
 
-// echo shows lines once Kafka has them, in the order chosen: a line waits for those before it.
+// few tells whether lines come slowly enough to be shown one by one. The zero value is ready.
+type few struct {
+	times [echoRate]time.Time // of the last lines, in turn
+	next  int
+}
+
+// line notes a line, and tells whether it is one of at most echoRate in the second up to now.
+func (f *few) line(now time.Time) bool {
+	before := f.times[f.next]
+	f.times[f.next] = now
+	f.next = (f.next + 1) % len(f.times)
+	return now.Sub(before) >= time.Second
+}
+
+// echo shows lines once Kafka has them, in the order chosen: a line waits for those before it. Lines are numbered from 0.
 type echo struct {
 	w io.Writer
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestEchoShowsInTheOrderChosen(t *testing.T) {
@@ -44,6 +45,39 @@ func TestEchoEscapes(t *testing.T) {
 	} {
 		if got := string(appendShown(nil, []byte(text))); got != want {
 			t.Errorf("%q is shown as %s, want %s", text, got, want)
+		}
+	}
+}
+
+// Lines are shown while there are at most ten in a second, whether these come at once or spread over it.
+func TestFew(t *testing.T) {
+	start := time.Now()
+	for _, c := range []struct {
+		name  string
+		every time.Duration
+		lines int
+		shown int
+	}{
+		{"ten at once", 0, 10, 10},
+		{"a hundred at once", 0, 100, 10},
+		{"ten a second", 100 * time.Millisecond, 100, 100},
+		{"eleven a second", time.Second / 11, 100, 10},
+		{"one a minute", time.Minute, 100, 100},
+	} {
+		f := &few{}
+		shown := 0
+		now := start
+		for range c.lines {
+			if f.line(now) {
+				shown++
+			}
+			now = now.Add(c.every)
+		}
+		if shown != c.shown {
+			t.Errorf("%s: %d of %d shown, want %d", c.name, shown, c.lines, c.shown)
+		}
+		if !f.line(now.Add(time.Second)) {
+			t.Errorf("%s: not shown a second later", c.name)
 		}
 	}
 }

@@ -37,9 +37,31 @@ type text interface {
 // openFile reads the file once, to know its lines. The seed decides which lines are chosen. The error is a
 // *service.UsageError when another --file mends it.
 func openFile(ctx context.Context, path string, seed int64) (*fileSource, error) {
-	f, err := os.Open(path)
+	f, size, err := openText(path)
 	if err != nil {
-		return nil, wrongFile(path, "want a text file that can be read: %w", bare(err))
+		return nil, err
+	}
+	s := &fileSource{path: path, random: rand.New(rand.NewPCG(uint64(seed), 0))}
+	if size <= inMemory {
+		s.text, s.longest, err = readText(ctx, f)
+	} else {
+		s.text, s.longest, err = indexText(ctx, f, size, maxOffsets)
+	}
+	if err != nil {
+		return nil, checked(ctx, path, 0, err)
+	}
+	if err := checked(ctx, path, s.text.len(), nil); err != nil {
+		s.text.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// openText opens a regular file.
+func openText(path string) (f *os.File, size int64, err error) {
+	f, err = os.Open(path)
+	if err != nil {
+		return nil, 0, wrongFile(path, "want a text file that can be read: %w", bare(err))
 	}
 	info, err := f.Stat()
 	switch {
@@ -50,24 +72,22 @@ func openFile(ctx context.Context, path string, seed int64) (*fileSource, error)
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	s := &fileSource{path: path, random: rand.New(rand.NewPCG(uint64(seed), 0))}
-	if info.Size() <= inMemory {
-		s.text, s.longest, err = readText(ctx, f)
-	} else {
-		s.text, s.longest, err = indexText(ctx, f, info.Size(), maxOffsets)
-	}
+	return f, info.Size(), nil
+}
+
+// checked is the error for a file in which that many lines were found before err.
+func checked(ctx context.Context, path string, lines int64, err error) error {
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, ctx.Err()
+		return ctx.Err()
 	case err != nil:
-		return nil, wrongFile(path, "%w", bare(err))
-	case s.text.len() == 0:
-		s.text.close()
-		return nil, wrongFile(path, "want at least one line that is not blank, there is none")
+		return wrongFile(path, "%w", bare(err))
+	case lines == 0:
+		return wrongFile(path, "want at least one line that is not blank, there is none")
 	}
-	return s, nil
+	return nil
 }
 
 // wrongFile is a *service.UsageError about --file.
@@ -89,18 +109,21 @@ func kind(mode fs.FileMode) string {
 	case mode.IsDir():
 		return "folder"
 	case mode&fs.ModeNamedPipe != 0:
-		return "pipe"
+		return "pipe, which --source stdin reads"
 	}
 	return "device or socket"
 }
 
 // Limit refuses a file with a line that Kafka would refuse, whether that line is going to be chosen or not.
-func (s *fileSource) Limit(maxBytes int) error {
-	if s.longest.bytes <= maxBytes {
+func (s *fileSource) Limit(maxBytes int) error { return s.longest.check(s.path, maxBytes) }
+
+// check refuses a file with a longer line than that.
+func (l longest) check(path string, maxBytes int) error {
+	if l.bytes <= maxBytes {
 		return nil
 	}
-	return wrongFile(s.path, "line %d has %d bytes, and the topic takes lines up to %d: shorten it, or raise the topic's max.message.bytes",
-		s.longest.number, s.longest.bytes, maxBytes)
+	return wrongFile(path, "line %d has %d bytes, and the topic takes lines up to %d: shorten it, or raise the topic's max.message.bytes",
+		l.number, l.bytes, maxBytes)
 }
 
 // Next chooses a line. It never ends.
@@ -175,7 +198,7 @@ func (t *indexedText) at(i int64) ([]byte, error) {
 	for {
 		raw, err := t.lines.next()
 		if err == io.EOF {
-			return nil, errors.New("the file has fewer lines than at the start; it must not change while it is published")
+			return nil, errFileChanged
 		}
 		if err != nil {
 			return nil, err

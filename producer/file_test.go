@@ -146,7 +146,7 @@ func choose(t *testing.T, s *fileSource, n int) []string {
 	return lines
 }
 
-func open(t *testing.T, path string, seed int64) *fileSource {
+func openRandom(t *testing.T, path string, seed int64) *fileSource {
 	t.Helper()
 	s, err := openFile(t.Context(), path, seed)
 	if err != nil {
@@ -166,15 +166,15 @@ func numbered(n int) string {
 
 func TestSeedRepeatsTheChoice(t *testing.T) {
 	path := write(t, numbered(50))
-	first := choose(t, open(t, path, 7), 100)
-	if again := choose(t, open(t, path, 7), 100); !slices.Equal(first, again) {
+	first := choose(t, openRandom(t, path, 7), 100)
+	if again := choose(t, openRandom(t, path, 7), 100); !slices.Equal(first, again) {
 		t.Errorf("seed 7 chose\n%q\nand then\n%q", first, again)
 	}
-	if other := choose(t, open(t, path, 8), 100); slices.Equal(first, other) {
+	if other := choose(t, openRandom(t, path, 8), 100); slices.Equal(first, other) {
 		t.Error("seeds 7 and 8 choose the same")
 	}
 	// The choice does not depend on how the file is kept.
-	by := open(t, path, 7)
+	by := openRandom(t, path, 7)
 	by.text = texts(t, numbered(50), 4)["by index"]
 	if got := choose(t, by, 100); !slices.Equal(first, got) {
 		t.Errorf("by index: %q", got)
@@ -191,7 +191,7 @@ func TestChoiceIsUniform(t *testing.T) {
 		fmt.Fprintf(&content, "%d%s\n\n", i, strings.Repeat(" x", i*i))
 	}
 	for how, text := range texts(t, content.String(), 8) {
-		s := open(t, write(t, "x"), 42)
+		s := openRandom(t, write(t, "x"), 42)
 		s.text = text
 		seen := make(map[string]int)
 		for _, line := range choose(t, s, draws) {
@@ -236,7 +236,7 @@ func TestWrongFiles(t *testing.T) {
 
 func TestTooLongLine(t *testing.T) {
 	path := write(t, "short\n\n"+strings.Repeat("x", 101)+" \nshort\n")
-	s := open(t, path, 1)
+	s := openRandom(t, path, 1)
 	if err := s.Limit(101); err != nil {
 		t.Errorf("a line as long as the limit: %v", err)
 	}
@@ -270,7 +270,7 @@ func TestReadingStopsWithTheContext(t *testing.T) {
 	if _, err := openFile(ctx, write(t, numbered(5000)), 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := open(t, write(t, "a"), 1).Next(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := openRandom(t, write(t, "a"), 1).Next(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Next: error %v", err)
 	}
 }
@@ -297,7 +297,7 @@ func TestFileThatShrinks(t *testing.T) {
 // Files beyond inMemory are indexed.
 func TestLargeFile(t *testing.T) {
 	line := strings.Repeat("x", 1<<20-1) + "\n"
-	s := open(t, write(t, strings.Repeat(line, inMemory>>20)+"y\n"), 1)
+	s := openRandom(t, write(t, strings.Repeat(line, inMemory>>20)+"y\n"), 1)
 	if _, ok := s.text.(*indexedText); !ok {
 		t.Errorf("a file of more than %d bytes is a %T", inMemory, s.text)
 	}

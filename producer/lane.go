@@ -17,7 +17,8 @@ const laneBytes = 256 << 10
 // here: the chooser puts, the partition's sender takes.
 type lane struct {
 	partition int32
-	limit     int // bytes of a batch of several lines
+	limit     int  // bytes of a batch of several lines
+	text      bool // batches keep the text of their lines
 
 	mu      sync.Mutex
 	filling *batch
@@ -35,10 +36,11 @@ type batch struct {
 	records     kafkaio.RecordBatch
 	bytes       int // of the lines
 	first, last time.Time
-	shown       []shown // when lines are shown
+	shown       []shown // those that will be shown
+	text        []byte  // all of them, each with \n, when the lane keeps it
 }
 
-// shown is a line that will be shown: the n-th that was chosen.
+// shown is a line that will be shown, as the n-th.
 type shown struct {
 	n    int64
 	text []byte
@@ -89,6 +91,9 @@ func (l *lane) add(line []byte, chosen time.Time, show *shown) bool {
 	if show != nil {
 		b.shown = append(b.shown, *show)
 	}
+	if l.text {
+		b.text = append(append(b.text, line...), '\n')
+	}
 	return true
 }
 
@@ -130,6 +135,7 @@ func (b *batch) reset() {
 	b.records.Reset()
 	b.bytes = 0
 	b.shown = b.shown[:0]
+	b.text = b.text[:0]
 }
 
 // signal leaves one signal in a channel of capacity 1.

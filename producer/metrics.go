@@ -10,6 +10,11 @@ import (
 type metrics struct {
 	lines, bytes, errors prometheus.Counter
 	publish              prometheus.Histogram
+
+	refused, connected prometheus.Counter // of the source
+
+	clients prometheus.Gauge // of --listen
+	slow    prometheus.Counter
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
@@ -30,7 +35,23 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name: "wordcount_producer_publish_seconds",
 			Help: "Time from choosing a line to its acknowledgement by Kafka; of each batch's first line.",
 		})),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "wordcount_producer_refused_lines_total",
+			Help: "Lines of a socket or of standard input that were left out because they were longer than the topic takes.",
+		}),
+		connected: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "wordcount_producer_source_connections_total",
+			Help: "Connections made to the socket server that lines come from.",
+		}),
+		clients: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "wordcount_producer_socket_clients",
+			Help: "Clients of --listen that are connected.",
+		}),
+		slow: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "wordcount_producer_slow_clients_total",
+			Help: "Clients of --listen that were disconnected because they did not keep up with the lines.",
+		}),
 	}
-	registerer.MustRegister(m.lines, m.bytes, m.errors, m.publish)
+	registerer.MustRegister(m.lines, m.bytes, m.errors, m.publish, m.refused, m.connected, m.clients, m.slow)
 	return m
 }

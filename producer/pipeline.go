@@ -25,13 +25,18 @@ type pipeline struct {
 	rate         float64 // lines per second, 0: as fast as it can
 	count        int64   // lines to publish, 0: no limit
 	echo         *echo   // nil: lines are not shown
+	few          *few    // when set, lines are shown only while they are few
 	metrics      *metrics
 	log          *slog.Logger
 	acknowledged func(appended time.Time) // may be nil
+	published    func(lines []byte)       // may be nil; as relay.send
 	flushTime    time.Duration
 
 	lanes  []*lane
-	chosen int64 // the chooser's
+	relay  *relay       // of published
+	chosen int64        // the chooser's
+	shown  int64        // the chooser's: how many of them will be shown
+	unseen atomic.Int64 // how many won't, because they are not few
 	lines  atomic.Int64
 	bytes  atomic.Int64
 }
@@ -47,6 +52,12 @@ func (p *pipeline) run(ctx context.Context) error {
 
 	for i := range p.kafka.Partitions() {
 		p.lanes = append(p.lanes, newLane(i, p.kafka.MaxBatchBytes()))
+	}
+	if p.published != nil {
+		p.relay = newRelay(len(p.lanes), p.published)
+		for _, l := range p.lanes {
+			l.text = true
+		}
 	}
 	refusals := make([]error, len(p.lanes))
 	var senders sync.WaitGroup
@@ -64,9 +75,7 @@ func (p *pipeline) run(ctx context.Context) error {
 	}
 	published := make(chan struct{})
 	var reporter sync.WaitGroup
-	if p.echo == nil {
-		reporter.Go(func() { p.report(published) })
-	}
+	reporter.Go(func() { p.report(published) })
 
 	err := p.choose(choosing, sending)
 	if err != nil {
@@ -121,18 +130,27 @@ func (p *pipeline) choose(ctx, sending context.Context) error {
 			if line == nil {
 				line = []byte{} // to Kafka, nil is null
 			}
-			n := p.chosen
+			l, now := p.lanes[p.chosen%int64(len(p.lanes))], time.Now()
 			p.chosen++
-			var show *shown
-			if p.echo != nil {
-				show = &shown{n, slices.Clone(line)}
-			}
-			if err := p.lanes[n%int64(len(p.lanes))].put(sending, line, time.Now(), show); err != nil {
+			if err := l.put(sending, line, now, p.show(line, now)); err != nil {
 				return nil // the lane's sender tells why
 			}
 		}
 	}
 	return nil
+}
+
+// show decides whether a line that is chosen now will be shown, and returns nil if not.
+func (p *pipeline) show(line []byte, now time.Time) *shown {
+	switch {
+	case p.echo == nil:
+		return nil
+	case p.few != nil && !p.few.line(now):
+		p.unseen.Add(1)
+		return nil
+	}
+	p.shown++
+	return &shown{p.shown - 1, slices.Clone(line)}
 }
 
 // send sends a lane's batches, one at a time.
@@ -148,7 +166,7 @@ func (p *pipeline) send(ctx context.Context, l *lane) error {
 		if err != nil {
 			return err
 		}
-		if err := p.acknowledge(b, ack); err != nil {
+		if err := p.acknowledge(l, b, ack); err != nil {
 			return err
 		}
 		b.reset()
@@ -156,8 +174,8 @@ func (p *pipeline) send(ctx context.Context, l *lane) error {
 	}
 }
 
-// acknowledge counts and shows what Kafka has.
-func (p *pipeline) acknowledge(b *batch, ack kafkaio.Ack) error {
+// acknowledge counts, hands on and shows what Kafka has.
+func (p *pipeline) acknowledge(l *lane, b *batch, ack kafkaio.Ack) error {
 	p.metrics.publish.Observe(time.Since(b.first).Seconds())
 	p.metrics.lines.Add(float64(b.records.Len()))
 	p.metrics.bytes.Add(float64(b.bytes))
@@ -170,27 +188,32 @@ func (p *pipeline) acknowledge(b *batch, ack kafkaio.Ack) error {
 		}
 		p.acknowledged(appended)
 	}
+	if p.relay != nil {
+		p.relay.acknowledged(l.partition, b.text)
+	}
 	if p.echo != nil {
 		return p.echo.acknowledged(b.shown)
 	}
 	return nil
 }
 
-// report sums up in the log every few seconds, where lines are too many to be shown.
+// report sums up in the log every few seconds in which lines were too many to be shown.
 func (p *pipeline) report(done <-chan struct{}) {
 	const every = 5 * time.Second
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	before, lines := time.Now(), int64(0)
+	before, lines, unseen := time.Now(), int64(0), int64(0)
 	for {
 		select {
 		case <-ticker.C:
 		case <-done:
 			return
 		}
-		now, total := time.Now(), p.lines.Load()
-		rate := float64(total-lines) / now.Sub(before).Seconds()
-		p.log.Info("publishing", "lines", total, "lines_per_second", int64(rate+0.5), "bytes", p.bytes.Load())
-		before, lines = now, total
+		now, total, hidden := time.Now(), p.lines.Load(), p.unseen.Load()
+		if p.echo == nil || hidden > unseen {
+			rate := float64(total-lines) / now.Sub(before).Seconds()
+			p.log.Info("publishing", "lines", total, "lines_per_second", int64(rate+0.5), "bytes", p.bytes.Load())
+		}
+		before, lines, unseen = now, total, hidden
 	}
 }

@@ -42,7 +42,7 @@ func config(t *testing.T, b *broker, file string) (Config, *output, *prometheus.
 	out, registry := &output{}, prometheus.NewRegistry()
 	return Config{
 		Kafka:    service.Kafka{Brokers: []string{b.addr}, LinesTopic: "lines", Partitions: partitions, ReplicationFactor: 1},
-		Settings: Settings{File: file, Rate: new(float64), Seed: 1},
+		Settings: Settings{Source: "file", File: &file, Rate: new(float64), Seed: 1},
 		Runtime:  service.Runtime{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Metrics: registry, Health: &service.Health{}, Stdout: out},
 	}, out, registry
 }
@@ -243,15 +243,39 @@ func TestSettings(t *testing.T) {
 		rate     float64
 		wrong    string
 	}{
-		{"defaults", Settings{File: "f"}, 0.5, ""},
-		{"interval", Settings{File: "f", Interval: every(100 * time.Millisecond)}, 10, ""},
-		{"rate", Settings{File: "f", Rate: rate(7)}, 7, ""},
-		{"as fast as it can", Settings{File: "f", Rate: rate(0)}, 0, ""},
-		{"both", Settings{File: "f", Rate: rate(1), Interval: every(time.Second)}, 0, "--interval and --rate"},
-		{"no interval", Settings{File: "f", Interval: every(0)}, 0, "--interval"},
-		{"negative rate", Settings{File: "f", Rate: rate(-1)}, 0, "--rate"},
-		{"negative count", Settings{File: "f", Count: -1}, 0, "--count"},
-		{"no file", Settings{}, 0, "--file"},
+		{"defaults", Settings{Source: "file", File: new("f")}, 0.5, ""},
+		{"interval", Settings{Source: "file", File: new("f"), Interval: every(100 * time.Millisecond)}, 10, ""},
+		{"rate", Settings{Source: "file", File: new("f"), Rate: rate(7)}, 7, ""},
+		{"as fast as it can", Settings{Source: "file", File: new("f"), Rate: rate(0)}, 0, ""},
+		{"both", Settings{Source: "file", File: new("f"), Rate: rate(1), Interval: every(time.Second)}, 0, "--interval and --rate"},
+		{"no interval", Settings{Source: "file", File: new("f"), Interval: every(0)}, 0, "--interval"},
+		{"negative rate", Settings{Source: "file", File: new("f"), Rate: rate(-1)}, 0, "--rate"},
+		{"negative count", Settings{Source: "file", File: new("f"), Count: -1}, 0, "--count"},
+		{"no file", Settings{Source: "file", File: new("")}, 0, "--file"},
+		{"in order", Settings{Source: "file", Order: new("sequential"), Loop: true}, 0.5, ""},
+		{"at random", Settings{Source: "file", Order: new("random"), Seed: 1}, 0.5, ""},
+		{"stdin", Settings{Source: "stdin"}, 0, ""},
+		{"stdin at a rate", Settings{Source: "stdin", Rate: rate(3)}, 3, ""},
+		{"socket", Settings{Source: "tcp://localhost:7777"}, 0, ""},
+		{"socket at an interval", Settings{Source: "tcp://[::1]:7777", Interval: every(time.Second)}, 1, ""},
+		{"listening", Settings{Source: "file", Listen: ":9999"}, 0.5, ""},
+		{"no source", Settings{}, 0, "--source"},
+		{"no such source", Settings{Source: "kafka"}, 0, "--source"},
+		{"no scheme", Settings{Source: "localhost:7777"}, 0, "--source"},
+		{"no host", Settings{Source: "tcp://:7777"}, 0, "--source"},
+		{"no port", Settings{Source: "tcp://localhost"}, 0, "--source"},
+		{"port 0", Settings{Source: "tcp://localhost:0"}, 0, "--source"},
+		{"port too large", Settings{Source: "tcp://localhost:70000"}, 0, "--source"},
+		{"a path", Settings{Source: "tcp://localhost:7777/lines"}, 0, "--source"},
+		{"no such order", Settings{Source: "file", Order: new("reverse")}, 0, "--order"},
+		{"random lines in a loop", Settings{Source: "file", Loop: true}, 0, "--loop needs --order sequential"},
+		{"a seed of lines in order", Settings{Source: "file", Order: new("sequential"), Seed: 1}, 0, "--seed"},
+		{"stdin and a file", Settings{Source: "stdin", File: new("messages.txt")}, 0, "--file"},
+		{"stdin in order", Settings{Source: "stdin", Order: new("sequential")}, 0, "--order"},
+		{"stdin in a loop", Settings{Source: "stdin", Loop: true}, 0, "--loop"},
+		{"socket with a file", Settings{Source: "tcp://localhost:7777", File: new("f")}, 0, "--file"},
+		{"socket with a seed", Settings{Source: "tcp://localhost:7777", Seed: 1}, 0, "--seed"},
+		{"no address to listen on", Settings{Source: "file", Listen: "9999"}, 0, "--listen"},
 	} {
 		err := c.settings.Validate()
 		var usage *service.UsageError

@@ -5,12 +5,12 @@ import "context"
 // Source is where lines come from. One goroutine calls it.
 type Source interface {
 	// Limit tells, once and before the first Next, how long a line may be, in bytes. The error is for a person, when the
-	// source knows already that it has a longer one.
+	// source knows already that it has a longer one and does not leave that one out.
 	Limit(maxBytes int) error
 
-	// Next returns the next line to publish, without a line end, as soon as there is one. The line is valid until the next
-	// call. Next returns io.EOF after the last line of a source that has one, ctx's error when ctx ends, and for a line
-	// longer than the limit an error that says where it is and what to do. After an error it is not called again.
+	// Next returns the next line to publish, of at most the limit, without \n, as soon as there is one. The line is valid
+	// until the next call. Next returns io.EOF after the last line of a source that has one, and ctx's error when ctx ends.
+	// After an error it is not called again.
 	Next(ctx context.Context) ([]byte, error)
 
 	// Close frees what the source holds; it is called once, after the last Next has returned.

@@ -69,7 +69,22 @@ func TestEnds(t *testing.T) {
 			s.progress.acknowledged(at(6))
 			stop()
 			time.Sleep(s.patience)
-		}, 15 * time.Second, "was not shown within 15s"},
+		}, 15 * time.Second, "none was shown for 15s"},
+		{"many windows are still to come", func(s *services, stop func()) {
+			s.progress.acknowledged(at(60))
+			stop()
+			for i := range 12 {
+				time.Sleep(10 * time.Second)
+				s.progress.printed(at(5 * (i + 2)))
+			}
+		}, 2 * time.Minute, ""},
+		{"some of them never come", func(s *services, stop func()) {
+			s.progress.acknowledged(at(60))
+			stop()
+			time.Sleep(10 * time.Second)
+			s.progress.printed(at(5))
+			time.Sleep(s.patience)
+		}, 25 * time.Second, "none was shown for 15s"},
 		{"the producer fails", func(s *services, stop func()) { s.end["producer"] <- broken }, 0, "broken"},
 		{"the producer fails when stopping", func(s *services, stop func()) {
 			s.producer.stop = func() { s.end["producer"] <- broken }

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// drainMargin is how much longer than interval + grace the last batch may take.
+	// drainMargin is how much longer than interval + grace each batch up to the last may take.
 	drainMargin = 10 * time.Second
 	// stopMargin is how long the services may take to stop; the producer alone may need 10 s.
 	stopMargin = 20 * time.Second
 )
 
-// Run starts the broker and the services, and returns when ctx ends or --count lines are published, and everything that
-// was published has been shown. When the broker or a service fails, everything stops, and the error is that one.
+// Run starts the broker and the services, and returns when ctx ends, --count lines are published or the source has ended,
+// and everything that was published has been shown. When the broker or a service fails, everything stops, and the error is that one.
 func Run(ctx context.Context, cfg Config) error {
 	log := cfg.Runtime.Log
 	broker, err := embedded.Start(cfg.BrokerAddr, log.With("service", "broker"))
@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg Config) error {
 type pipeline struct {
 	log      *slog.Logger
 	progress *progress
-	patience time.Duration // for the batch of the last line
+	patience time.Duration // for the next batch, until that of the last line is there
 	down     <-chan error  // the broker's failure
 
 	producer, counter, printer *running
@@ -129,7 +129,8 @@ func (p *pipeline) run(ctx context.Context) error {
 	return p.drain()
 }
 
-// drain waits until the batch of the last line is shown.
+// drain waits until the batch of the last line is shown. Of lines that were published faster than they are counted, such as
+// a whole file's, that may be many batches later.
 func (p *pipeline) drain() error {
 	if !p.progress.done() {
 		p.log.Info("no more lines are published; the last batch is still to come")
@@ -139,12 +140,13 @@ func (p *pipeline) drain() error {
 	for !p.progress.done() {
 		select {
 		case <-p.progress.changed:
+			late.Reset(p.patience)
 		case r := <-p.ended:
 			return r.err
 		case err := <-p.down:
 			return brokerFailed(err)
 		case <-late.C:
-			return fmt.Errorf("the batch of the last line was not shown within %v; --log-level debug tells more", p.patience)
+			return fmt.Errorf("the batch of the last line is missing, and none was shown for %v; --log-level debug tells more", p.patience)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -59,7 +60,7 @@ func testConfig(t *testing.T) Config {
 	}
 	return Config{
 		BrokerAddr: "127.0.0.1:0",
-		Producer:   producer.Settings{File: file, Rate: new(float64)},
+		Producer:   producer.Settings{Source: "file", File: &file, Rate: new(float64)},
 		Counter: counter.Settings{
 			BatchInterval: 200 * time.Millisecond, Grace: 50 * time.Millisecond, Group: "counter", ShufflePartitions: 4,
 			Tokenizer: "space", ReportEmpty: time.Hour,
@@ -99,6 +100,42 @@ func TestCountedAndShown(t *testing.T) {
 	}
 	if n := words(t, cfg.Runtime.Stdout.(*text).String()); n != 4*20_000 {
 		t.Errorf("%d words shown, want %d", n, 4*20_000)
+	}
+}
+
+// The end of standard input is the end, when every word was shown.
+func TestStdinCountedAndShown(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Producer = producer.Settings{Source: "stdin"}
+	cfg.Runtime.Stdin = strings.NewReader(strings.Repeat("a b c d\r\n", 20_000) + "a b")
+	if err := Run(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if n := words(t, cfg.Runtime.Stdout.(*text).String()); n != 4*20_000+2 {
+		t.Errorf("%d words shown, want %d", n, 4*20_000+2)
+	}
+}
+
+// Asked to stop while nobody types, it shows what was typed. The read that waits for more does not hold it up.
+func TestStdinStopDrains(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Producer = producer.Settings{Source: "stdin"}
+	terminal, keyboard := io.Pipe()
+	defer terminal.Close()
+	cfg.Runtime.Stdin = terminal
+	ctx, cancel := context.WithCancel(t.Context())
+	out := cfg.Runtime.Stdout.(*text)
+	out.written = func(all string) {
+		if strings.Contains(all, "[producer] sent -> c d e\n") {
+			cancel()
+		}
+	}
+	go io.WriteString(keyboard, "a b\nc d e\nnot typed to its en")
+	if err := Run(ctx, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if n := words(t, out.String()); n != 5 {
+		t.Errorf("%d words shown:\n%s", n, out)
 	}
 }
 
@@ -184,7 +221,7 @@ func TestPortInUse(t *testing.T) {
 // A service's wrong setting ends everything, and is the error.
 func TestServiceFails(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.Producer.File = filepath.Join(t.TempDir(), "none")
+	cfg.Producer.File = new(filepath.Join(t.TempDir(), "none"))
 	err := Run(t.Context(), cfg)
 	var usage *service.UsageError
 	if !asUsage(err, &usage) || !strings.Contains(err.Error(), "--file") {

@@ -3,11 +3,13 @@
 package combine
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
 	"wordcount/counter/tokenize"
 	"wordcount/counter/window"
+	"wordcount/counter/words"
 	"wordcount/internal/kafkaio"
 	"wordcount/internal/wire"
 )
@@ -36,22 +38,20 @@ type Combiner struct {
 	pending   Totals
 	size      int
 
+	spare   []*counts // their tables' memory is used again
 	words   [][]byte
+	line    []byte // with some room behind it
 	scratch []byte
+	open    [][]byte // a record under construction for each shuffle partition
 }
 
 // counts are the partial counts of one window.
 type counts struct {
-	number int64
-	lines  int64
-	late   int64
-	index  map[string]int32
-	words  []word
-}
-
-type word struct {
-	text  string
-	count int64
+	number     int64
+	start, end int64 // ms
+	lines      int64
+	late       int64
+	words      words.Table
 }
 
 // Totals are what was counted.
@@ -74,36 +74,47 @@ func (c *Combiner) Start(watermark int64) { c.watermark = watermark }
 // Watermark returns the slot's watermark: no window that ends at or before it gets another line of this slot.
 func (c *Combiner) Watermark() int64 { return c.watermark }
 
+// Reached returns the time that an input's lines have reached: its watermark, at least the slot's.
+func (c *Combiner) Reached(input int) int64 { return max(c.inputs[input], c.watermark) }
+
 // Line counts a line of an input (index of the slot's partitions) with its time; now is the broker's time.
 func (c *Combiner) Line(input int, t, now int64, line []byte) {
 	if t > now+MaxAhead {
 		t = now
 	}
-	number := c.cfg.Interval.Of(t)
-	late := t < 0 || c.cfg.Interval.End(number) <= c.watermark
-	if late {
-		number = c.cfg.Interval.Of(c.watermark)
-	} else {
-		c.advance(input, t)
+	w, late := c.current, false
+	if w == nil || t < w.start || t >= w.end || w.end <= c.watermark {
+		number := c.cfg.Interval.Of(t)
+		if late = t < 0 || c.cfg.Interval.End(number) <= c.watermark; late {
+			number = c.cfg.Interval.Of(c.watermark)
+		}
+		w = c.window(number)
+		c.current = w
 	}
-	w := c.window(number)
-	w.lines++
-	c.pending.Lines++
 	if late {
 		w.late++
 		c.pending.Late++
+	} else {
+		c.advance(input, t)
 	}
+	w.lines++
+	c.pending.Lines++
 	line, c.scratch = tokenize.Valid(c.scratch, line)
-	c.words = c.cfg.Tokenizer.Words(c.words[:0], line)
+	c.line = append(append(c.line[:0], line...), slack[:]...)
+	c.words = c.cfg.Tokenizer.Words(c.words[:0], c.line[:len(line)])
 	c.pending.Words += int64(len(c.words))
-	for _, text := range c.words {
-		if len(text) > tokenize.MaxWord {
-			text = tokenize.Cut(text)
+	for _, word := range c.words {
+		if len(word) > tokenize.MaxWord {
+			word = tokenize.Cut(word)
 			c.pending.Cut++
 		}
-		c.size += w.add(text)
+		if w.words.Add(word, 1) {
+			c.size += len(word) + entryOverhead
+		}
 	}
 }
+
+var slack [words.Slack]byte
 
 // advance moves an input's watermark to the newest time read, less the grace where times may be out of order.
 func (c *Combiner) advance(input int, t int64) {
@@ -134,31 +145,22 @@ func (c *Combiner) Now(now int64) {
 // raise sets the slot's watermark to the least of its inputs'; it never falls.
 func (c *Combiner) raise() { c.watermark = max(c.watermark, slices.Min(c.inputs)) }
 
+// window returns the counts of a window, new ones if there are none yet.
 func (c *Combiner) window(number int64) *counts {
-	if c.current != nil && c.current.number == number {
-		return c.current
-	}
-	i, found := slices.BinarySearchFunc(c.windows, number, func(w *counts, n int64) int { return int(min(max(w.number-n, -1), 1)) })
+	i, found := slices.BinarySearchFunc(c.windows, number, func(w *counts, n int64) int { return cmp.Compare(w.number, n) })
 	if !found {
-		c.windows = slices.Insert(c.windows, i, &counts{number: number, index: make(map[string]int32)})
+		w := new(counts)
+		if n := len(c.spare); n > 0 {
+			w, c.spare = c.spare[n-1], c.spare[:n-1]
+		}
+		w.number, w.start, w.end = number, c.cfg.Interval.Start(number), c.cfg.Interval.End(number)
+		c.windows = slices.Insert(c.windows, i, w)
 	}
-	c.current = c.windows[i]
-	return c.current
+	return c.windows[i]
 }
 
 // entryOverhead is about what a distinct word costs beyond its text, in bytes.
 const entryOverhead = 100
-
-func (w *counts) add(text []byte) (grown int) {
-	if i, ok := w.index[string(text)]; ok {
-		w.words[i].count++
-		return 0
-	}
-	s := string(text)
-	w.index[s] = int32(len(w.words))
-	w.words = append(w.words, word{s, 1})
-	return len(s) + entryOverhead
-}
 
 // Pending returns what was counted since the last Flush.
 func (c *Combiner) Pending() Totals { return c.pending }
@@ -187,41 +189,49 @@ func (c *Combiner) Until() int64 {
 	return c.cfg.Interval.End(c.windows[len(c.windows)-1].number)
 }
 
-// Flush hands over what was counted as shuffle records: for each shuffle partition q, in order, the partial counts of
-// the words whose Kafka partition is q, then the watermark. No record exceeds maxRecord bytes but one with a single word.
-// linesPartitions is noted with the watermark.
-func (c *Combiner) Flush(maxRecord, linesPartitions int) [][][]byte {
-	records := make([][][]byte, c.cfg.Partitions)
+// Flush hands over what was counted as shuffle records, to emit: for each shuffle partition q the partial counts of the words
+// whose Kafka partition is q, then the watermark. No record exceeds maxRecord bytes but one with a single word; a record is
+// valid until emit returns. linesPartitions is noted with the watermark.
+func (c *Combiner) Flush(maxRecord, linesPartitions int, emit func(q int, record []byte)) {
+	if c.open == nil {
+		c.open = make([][]byte, c.cfg.Partitions)
+	}
 	for _, w := range c.windows {
-		c.flushWindow(w, maxRecord, records)
+		c.flushWindow(w, maxRecord, emit)
+		w.words.Reset()
+		if len(c.spare) < maxSpare {
+			c.spare = append(c.spare, &counts{words: w.words})
+		}
 	}
 	mark := wire.AppendWatermark(nil, wire.Watermark{
 		Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Time: c.watermark, Partitions: linesPartitions})
-	for q := range records {
-		records[q] = append(records[q], mark)
+	for q := range c.cfg.Partitions {
+		emit(q, mark)
 	}
-	c.windows, c.current, c.pending, c.size = nil, nil, Totals{}, 0
+	clear(c.windows)
+	c.windows, c.current, c.pending, c.size = c.windows[:0], nil, Totals{}, 0
 	c.sent = c.watermark
-	return records
 }
 
-func (c *Combiner) flushWindow(w *counts, maxRecord int, records [][][]byte) {
-	open := make([][]byte, c.cfg.Partitions)
+// maxSpare is how many windows' tables are kept: a flush has rarely more.
+const maxSpare = 2
+
+func (c *Combiner) flushWindow(w *counts, maxRecord int, emit func(q int, record []byte)) {
 	header := wire.Partial{Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Window: w.number, Lines: w.lines, Late: w.late}
-	for q := range open {
-		open[q] = wire.AppendPartial(nil, header)
+	for q := range c.open {
+		c.open[q] = wire.AppendPartial(c.open[q][:0], header)
 	}
 	header.Lines, header.Late = 0, 0 // stand in the first record of each partition only
 	const entryMax = 20              // of the two varints
-	for _, entry := range w.words {
-		q := kafkaio.Partition([]byte(entry.text), c.cfg.Partitions)
-		if len(open[q])+len(entry.text)+entryMax > maxRecord {
-			records[q] = append(records[q], open[q])
-			open[q] = wire.AppendPartial(nil, header)
+	for word, count := range w.words.All {
+		q := int(kafkaio.Partition(word, c.cfg.Partitions))
+		if len(c.open[q])+len(word)+entryMax > maxRecord {
+			emit(q, c.open[q])
+			c.open[q] = wire.AppendPartial(c.open[q][:0], header)
 		}
-		open[q] = wire.AppendEntry(open[q], entry.text, entry.count)
+		c.open[q] = wire.AppendEntry(c.open[q], word, count)
 	}
-	for q := range open {
-		records[q] = append(records[q], open[q])
+	for q, record := range c.open {
+		emit(q, record)
 	}
 }

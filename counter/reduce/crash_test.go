@@ -112,7 +112,7 @@ func TestCrash(t *testing.T) {
 				if !ok {
 					break
 				}
-				pending = append(pending, fmt.Sprintf("%d:%d/%d/%d%v", w.Start/interval-w0, w.Lines, w.Late, w.Words, fmt.Sprint(w.Counts)))
+				pending = append(pending, fmt.Sprintf("%d:%d/%d/%d%v", w.Start/interval-w0, w.Lines, w.Late, w.Words, fmt.Sprint(counted(w))))
 			}
 			if reducer.Started() && r.IntN(crashing) > 0 {
 				before := safe
@@ -135,7 +135,7 @@ func TestCrash(t *testing.T) {
 			if !ok {
 				break
 			}
-			pending = append(pending, fmt.Sprintf("%d:%d/%d/%d%v", w.Start/interval-w0, w.Lines, w.Late, w.Words, fmt.Sprint(w.Counts)))
+			pending = append(pending, fmt.Sprintf("%d:%d/%d/%d%v", w.Start/interval-w0, w.Lines, w.Late, w.Words, fmt.Sprint(counted(w))))
 		}
 		committed = append(committed, pending...)
 		if !slices.Equal(committed, log.want) {

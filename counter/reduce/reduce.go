@@ -7,14 +7,16 @@ import (
 	"math"
 
 	"wordcount/counter/window"
+	"wordcount/counter/words"
 	"wordcount/internal/wire"
 )
 
 // Config is what a Reducer needs to know.
 type Config struct {
 	Interval   window.Interval
-	Partitions int   // Q: slots, and partitions of the shuffle topic
-	MaxEmpty   int64 // of a run of empty windows so many are reported, the rest is skipped
+	Partitions int    // Q: slots, and partitions of the shuffle topic
+	MaxEmpty   int64  // of a run of empty windows so many are reported, the rest is skipped
+	Settings   string // committed with the state
 }
 
 // Reducer is the state of one reduce task. It is rebuilt after a crash by applying the records from the committed safe
@@ -26,6 +28,9 @@ type Reducer struct {
 	slots   []slot
 	windows map[int64]*counts
 	next    int64 // offset after the last record applied
+
+	last  *counts   // of the window that Close returned last
+	spare []*counts // their tables' memory is used again
 }
 
 // slot is what is known of one combine task's promises.
@@ -41,7 +46,7 @@ type counts struct {
 	lines  int64
 	late   int64
 	total  int64
-	words  map[string]int64
+	words  words.Table
 }
 
 // New returns the reducer of a group's first start, or of what was committed.
@@ -50,7 +55,7 @@ func New(cfg Config, committed *wire.ReduceState, offset int64) *Reducer {
 	for i := range r.slots {
 		r.slots[i] = slot{first: wire.NoWatermark, watermark: wire.NoWatermark, offset: -1}
 	}
-	r.state = wire.ReduceState{Interval: int64(cfg.Interval), Partitions: cfg.Partitions}
+	r.state = wire.ReduceState{Interval: int64(cfg.Interval), Partitions: cfg.Partitions, Settings: cfg.Settings}
 	if committed != nil {
 		r.started = true
 		r.state.Closed, r.state.LastNonEmpty, r.state.LinesPartitions = committed.Closed, committed.LastNonEmpty, committed.LinesPartitions
@@ -80,7 +85,8 @@ func (r *Reducer) Apply(offset int64, record []byte) error {
 	}
 	w := r.windows[partial.Window]
 	if w == nil {
-		w = &counts{offset: offset, words: make(map[string]int64)}
+		w = r.newCounts()
+		w.offset = offset
 		r.windows[partial.Window] = w
 	}
 	w.lines += partial.Lines
@@ -90,11 +96,30 @@ func (r *Reducer) Apply(offset int64, record []byte) error {
 		if !ok {
 			return fmt.Errorf("malformed entries in a partial of slot %d", partial.Slot)
 		}
-		w.words[string(word)] += count
+		w.words.Add(word, count)
 		w.total += count
 		entries = rest
 	}
 	return nil
+}
+
+func (r *Reducer) newCounts() *counts {
+	n := len(r.spare)
+	if n == 0 {
+		return new(counts)
+	}
+	w := r.spare[n-1]
+	r.spare = r.spare[:n-1]
+	return w
+}
+
+// recycle keeps the memory of a window that is done with.
+func (r *Reducer) recycle(w *counts) {
+	const maxSpare = 2
+	if w != nil && len(r.spare) < maxSpare {
+		w.words.Reset()
+		r.spare = append(r.spare, &counts{words: w.words})
+	}
 }
 
 func (r *Reducer) check(slot int, interval int64) error {
@@ -163,12 +188,14 @@ type Window struct {
 	Lines      int64 // of the whole batch
 	Late       int64 // of the whole batch
 	Words      int64
-	Counts     map[string]int64
+	Counts     *words.Table // valid until the next Close
 }
 
 // Close closes the next window that the watermark has passed, in order; ok is false when none is due. Of a run of empty
 // windows those beyond the first MaxEmpty are skipped: how many is returned, also with ok false.
 func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
+	r.recycle(r.last)
+	r.last = nil
 	watermark := r.Watermark()
 	if !r.started || watermark == wire.NoWatermark {
 		return Window{}, 0, false
@@ -182,7 +209,7 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
 			return r.closed(number, c), skipped, true
 		}
 		if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
-			return r.closed(number, &counts{}), skipped, true
+			return r.closed(number, new(counts)), skipped, true
 		}
 		next := due
 		for n := range r.windows {
@@ -197,10 +224,11 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
 
 func (r *Reducer) closed(number int64, c *counts) Window {
 	r.state.Closed = r.cfg.Interval.End(number)
+	r.last = c
 	return Window{
 		Start: r.cfg.Interval.Start(number),
 		End:   r.cfg.Interval.End(number),
-		Lines: c.lines, Late: c.late, Words: c.total, Counts: c.words,
+		Lines: c.lines, Late: c.late, Words: c.total, Counts: &c.words,
 	}
 }
 

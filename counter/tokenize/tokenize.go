@@ -3,7 +3,9 @@ package tokenize
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"regexp"
 	"strings"
 	"unicode"
@@ -43,15 +45,26 @@ func New(name string) (Tokenizer, error) {
 // space splits at each single space, as line.split(" ") does: two spaces give an empty word, and so does an empty line.
 type space struct{}
 
+// Words looks at eight bytes at a time: words are too short for a call of bytes.IndexByte each.
 func (space) Words(dst [][]byte, line []byte) [][]byte {
-	for {
-		i := bytes.IndexByte(line, ' ')
-		if i < 0 {
-			return append(dst, line)
+	const each, low7 = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+	start, i := 0, 0
+	for ; i+8 <= len(line); i += 8 {
+		x := binary.LittleEndian.Uint64(line[i:]) ^ ' '*each
+		// The top bit of each byte that is zero, and no other (Hacker's Delight, 6-1).
+		for spaces := ^((x&low7 + low7) | x | low7); spaces != 0; spaces &= spaces - 1 {
+			at := i + bits.TrailingZeros64(spaces)/8
+			dst = append(dst, line[start:at])
+			start = at + 1
 		}
-		dst = append(dst, line[:i])
-		line = line[i+1:]
 	}
+	for ; i < len(line); i++ {
+		if line[i] == ' ' {
+			dst = append(dst, line[start:i])
+			start = i + 1
+		}
+	}
+	return append(dst, line[start:])
 }
 
 // fields splits around runs of Unicode white space (bytes.Fields), as line.split() of Python does: no word is empty.

@@ -149,3 +149,28 @@ func FuzzWords(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkWords(b *testing.B) {
+	text := []byte("The splitting of a line into words must not take longer than counting them does")
+	for _, name := range []string{"space", "fields", "words", `regexp:\w+`} {
+		b.Run(name, func(b *testing.B) {
+			tokenizer, err := New(name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.SetBytes(int64(len(text)))
+			var words [][]byte
+			for b.Loop() {
+				words = tokenizer.Words(words[:0], text)
+			}
+		})
+	}
+	b.Run("bytes.Split", func(b *testing.B) { // the simple version of space
+		b.ReportAllocs()
+		b.SetBytes(int64(len(text)))
+		for b.Loop() {
+			bytes.Split(text, []byte(" "))
+		}
+	})
+}

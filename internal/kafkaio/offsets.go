@@ -29,14 +29,15 @@ func (c *Client) Offsets(ctx context.Context, topic string, at int64) ([]int64, 
 	}
 	offsets := make([]int64, n)
 	for p := range offsets {
-		if offsets[p], err = c.offset(ctx, topic, int32(p), at); err != nil {
+		if offsets[p], err = c.Offset(ctx, topic, int32(p), at); err != nil {
 			return nil, err
 		}
 	}
 	return offsets, nil
 }
 
-func (c *Client) offset(ctx context.Context, topic string, partition int32, at int64) (offset int64, err error) {
+// Offset is Offsets for one partition; it waits for no other one.
+func (c *Client) Offset(ctx context.Context, topic string, partition int32, at int64) (offset int64, err error) {
 	operation := fmt.Sprintf("look up an offset of %s/%d", topic, partition)
 	err = retry(ctx, c.log, operation, func() error {
 		leader, err := c.leader(ctx, topic, partition)
@@ -63,7 +64,7 @@ func (c *Client) offset(ctx context.Context, topic string, partition int32, at i
 		return 0, fmt.Errorf("%s: %w", operation, err)
 	}
 	if offset < 0 && at >= 0 { // no record is that late
-		return c.offset(ctx, topic, partition, Latest)
+		return c.Offset(ctx, topic, partition, Latest)
 	}
 	return offset, nil
 }

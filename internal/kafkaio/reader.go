@@ -43,6 +43,7 @@ type Reader struct {
 type partition struct {
 	Fetched
 	fetching bool
+	paused   bool
 	asked    int64     // position in the last fetch
 	due      time.Time // not fetched again before
 	waiting  waiting
@@ -92,6 +93,16 @@ func (r *Reader) Seek(topic string, number int32, offset int64) {
 	}
 }
 
+// Pause holds a partition back, or lets it go on: while it is paused no further fetch asks for it. What a fetch under way
+// brings is still returned.
+func (r *Reader) Pause(topic string, number int32, paused bool) {
+	for _, p := range r.partitions {
+		if p.Topic == topic && p.Partition == number {
+			p.paused = paused
+		}
+	}
+}
+
 // Poll returns what was fetched, waiting up to maxWait for data; with 0 it asks and comes back at once. Partitions that
 // could not be read are left out, and tried again at the next Poll; a wait that lasts is logged. What it returns is
 // valid until the next Poll, and each must be walked to the end before it. The error is ctx's, or one that no retry mends.
@@ -114,7 +125,7 @@ func (r *Reader) Poll(ctx context.Context, maxWait time.Duration) ([]*Fetched, e
 	// A leader that does not answer in time stays under way and is looked at in the next Poll.
 	patience := maxWait + idlePoll
 	for _, p := range r.partitions {
-		if d := time.Until(p.due); !p.fetching && d > 0 {
+		if d := time.Until(p.due); !p.fetching && !p.paused && d > 0 {
 			patience = min(patience, d)
 		}
 	}
@@ -147,7 +158,7 @@ func (r *Reader) send(ctx context.Context, maxWait time.Duration) error {
 	var topic string
 	now := time.Now()
 	for _, p := range r.partitions {
-		if p.fetching || now.Before(p.due) {
+		if p.fetching || p.paused || now.Before(p.due) {
 			continue
 		}
 		if p.Topic != topic {
@@ -311,11 +322,11 @@ func (r *Reader) partition(ctx context.Context, c *cursor, f *fetch, topic strin
 	case code == 0:
 		p.waiting.over()
 	case code == kafka.OffsetOutOfRange: // the answer does not say what the range is
-		start, err := r.client.offset(ctx, topic, number, Earliest)
+		start, err := r.client.Offset(ctx, topic, number, Earliest)
 		if err != nil {
 			return err
 		}
-		end, err := r.client.offset(ctx, topic, number, Latest)
+		end, err := r.client.Offset(ctx, topic, number, Latest)
 		if err != nil {
 			return err
 		}

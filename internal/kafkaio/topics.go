@@ -86,6 +86,19 @@ func (c *Client) WaitTopic(ctx context.Context, name string) (partitions int, er
 	return partitions, nil
 }
 
+// Partitions waits until the topic exists, and returns how many partitions there are, with a leader or without.
+func (c *Client) Partitions(ctx context.Context, name string) (partitions int, err error) {
+	err = retry(ctx, c.log, "find topic "+name, func() error {
+		leaders, err := c.leaders(ctx, name)
+		partitions = len(leaders)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("find topic %s: %w", name, err)
+	}
+	return partitions, nil
+}
+
 // TopicSettings are the settings of an existing topic that matter here.
 type TopicSettings struct {
 	LogAppendTime   bool // message.timestamp.type

@@ -17,7 +17,7 @@ import (
 
 const (
 	// transactionTimeout is when the broker aborts a transaction whose producer is gone and has no successor.
-	transactionTimeout = 20 * time.Second
+	transactionTimeout = time.Minute
 	// requestPatience bounds the retries inside a transaction: past it the task is better started over.
 	requestPatience = 10 * time.Second
 )

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -82,7 +83,8 @@ func (s *settings) printHelp(w io.Writer) error {
 	return err
 }
 
-// origin tells where a setting's value comes from when there is no flag. Flags that are no settings have no such line.
+// origin tells where a setting's value comes from when there is no flag. Flags that are no settings have no such line. The
+// tag unset is for a pointer, which has no default: what its nil means.
 func (s *settings) origin(flag *kong.Flag) []string {
 	variable, ok := s.environment.variables[flag.Name]
 	if !ok {
@@ -95,7 +97,7 @@ func (s *settings) origin(flag *kong.Flag) []string {
 	case initial == "" && emptyIsOff(flag.Value):
 		initial = "off"
 	case initial == "":
-		initial = "none"
+		initial = cmp.Or(flag.Tag.Get("unset"), "none")
 	}
 	return []string{fmt.Sprintf("[default: %s; env: %s]", initial, variable)}
 }

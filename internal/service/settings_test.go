@@ -222,6 +222,20 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// A pointer has no default, but its nil has a meaning.
+func TestHelpSaysWhatUnsetMeans(t *testing.T) {
+	var stdout bytes.Buffer
+	p, _ := sample(unused)
+	p.config = &struct {
+		Process
+		File *string `env:"FILE" unset:"messages.txt"`
+	}{}
+	p.start(host{args: []string{"--help"}, lookupEnv: variables{}.lookup, stdout: &stdout, stderr: &stdout})
+	if !strings.Contains(stdout.String(), "[default: messages.txt; env: FILE]") {
+		t.Errorf("--help:\n%s", stdout.String())
+	}
+}
+
 // The golden file proves the layout of the sample; this proves that nothing can be left out of it.
 func TestHelpListsEverySetting(t *testing.T) {
 	var stdout bytes.Buffer

@@ -31,11 +31,20 @@ type Batch struct {
 
 // AppendCount appends the value of a word-counts record. Start and end are milliseconds since the epoch, word is valid UTF-8.
 func AppendCount(dst []byte, start, end int64, word []byte, count int64) []byte {
+	return AppendCountRest(AppendCountPrefix(dst, start, end), word, count)
+}
+
+// AppendCountPrefix appends what the values of a window's records begin with; AppendCountRest appends what follows.
+func AppendCountPrefix(dst []byte, start, end int64) []byte {
 	dst = append(dst, countStart...)
 	dst = AppendTime(dst, start)
 	dst = append(dst, countEnd...)
 	dst = AppendTime(dst, end)
-	dst = append(dst, countWord...)
+	return append(dst, countWord...)
+}
+
+// AppendCountRest completes the value of a word-counts record after its prefix.
+func AppendCountRest(dst, word []byte, count int64) []byte {
 	dst = appendEscaped(dst, word)
 	dst = append(dst, countCount...)
 	dst = strconv.AppendInt(dst, count, 10)

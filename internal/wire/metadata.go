@@ -21,6 +21,9 @@ type ReduceState struct {
 	Interval        int64 `json:"interval_ms"`      // ms
 	Partitions      int   `json:"partitions"`       // of the shuffle topic
 	LinesPartitions int   `json:"lines_partitions"` // every slot has committed offsets of its partitions below this number
+
+	// Settings stands for what else all counters of a group must share; opaque, the same for the same settings.
+	Settings string `json:"settings,omitempty"`
 }
 
 // metadataVersion is the version of both states.

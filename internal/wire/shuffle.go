@@ -47,7 +47,7 @@ func AppendPartial(dst []byte, p Partial) []byte {
 }
 
 // AppendEntry adds a word and its count to a partial record.
-func AppendEntry(dst []byte, word string, count int64) []byte {
+func AppendEntry(dst, word []byte, count int64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(word)))
 	dst = append(dst, word...)
 	return binary.AppendUvarint(dst, uint64(count))

@@ -16,9 +16,9 @@ import (
 // records that are on the topic would be misread.
 func TestShuffleGolden(t *testing.T) {
 	partial := AppendPartial(nil, Partial{Slot: 3, Interval: 5000, Window: 353806145, Lines: 300, Late: 2})
-	partial = AppendEntry(partial, "spark", 3)
-	partial = AppendEntry(partial, "", 1)
-	partial = AppendEntry(partial, "漢字", 128)
+	partial = AppendEntry(partial, []byte("spark"), 3)
+	partial = AppendEntry(partial, []byte(""), 1)
+	partial = AppendEntry(partial, []byte("漢字"), 128)
 	for _, c := range []struct {
 		name   string
 		record []byte
@@ -47,7 +47,7 @@ func TestShuffleRoundTrip(t *testing.T) {
 		for range r.IntN(5) {
 			word := strings.Repeat("é", r.IntN(200)) + fmt.Sprint(r.Int())
 			words[word] = 1 + number()>>1
-			record = AppendEntry(record, word, words[word])
+			record = AppendEntry(record, []byte(word), words[word])
 		}
 		got, entries, mark, err := ParseShuffle(record)
 		if err != nil || mark != nil || *got != p {
@@ -156,7 +156,7 @@ func TestNextEntryRefuses(t *testing.T) {
 func FuzzParseShuffle(f *testing.F) {
 	f.Add(AppendWatermark(nil, Watermark{Slot: 1, Interval: 5000, Time: start, Partitions: 4}))
 	f.Add(AppendWatermark(nil, Watermark{Interval: 1, Time: NoWatermark}))
-	f.Add(AppendEntry(AppendPartial(nil, Partial{Slot: 3, Interval: 5000, Window: 7, Lines: 2, Late: 1}), "word", 300))
+	f.Add(AppendEntry(AppendPartial(nil, Partial{Slot: 3, Interval: 5000, Window: 7, Lines: 2, Late: 1}), []byte("word"), 300))
 	f.Add([]byte{1, 'P', 0x80})
 	f.Fuzz(func(t *testing.T, record []byte) {
 		partial, entries, mark, err := ParseShuffle(record)
@@ -182,7 +182,7 @@ func FuzzParseShuffle(f *testing.F) {
 			if len(rest) >= len(entries) || count <= 0 {
 				t.Fatalf("%d bytes left of %d, count %d", len(rest), len(entries), count)
 			}
-			written = AppendEntry(written, string(word), count)
+			written = AppendEntry(written, word, count)
 			entries = rest
 		}
 		if len(written) > len(record) { // a varint may be written with more bytes than it needs, never with fewer

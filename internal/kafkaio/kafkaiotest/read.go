@@ -199,6 +199,40 @@ func testReadSeveral(f *fixture) {
 	}
 }
 
+// testReadPaused: a paused partition yields nothing, the others go on, and afterwards nothing of it is missing.
+func testReadPaused(f *fixture) {
+	topic := f.topic("t", 2)
+	p := f.producer(f.client, topic)
+	r := f.client.NewReader([]kafkaio.Position{{Topic: topic}, {Topic: topic, Partition: 1}})
+	defer r.Close()
+	got := make([][]string, 2)
+	poll := func() {
+		fetched, err := r.Poll(f.ctx, 20*time.Millisecond)
+		f.must(err)
+		for _, one := range fetched {
+			got[one.Partition] = append(got[one.Partition], f.values(one)...)
+		}
+	}
+	r.Pause(topic, 0, true)
+	for n := range 5 {
+		f.send(p, 0, fmt.Sprint(n))
+		f.send(p, 1, fmt.Sprint(n))
+		for len(got[1]) <= n {
+			poll()
+		}
+	}
+	if len(got[0]) > 0 {
+		f.Errorf("a paused partition yields %q", got[0])
+	}
+	r.Pause(topic, 0, false)
+	for len(got[0]) < 5 {
+		poll()
+	}
+	if want := []string{"0", "1", "2", "3", "4"}; !slices.Equal(got[0], want) || !slices.Equal(got[1], want) {
+		f.Errorf("read %q, want %q twice", got, want)
+	}
+}
+
 // testReadLargeBatch: a batch above what a fetch asks for comes all the same.
 func testReadLargeBatch(f *fixture) {
 	topic := f.topic("t", 1, "max.message.bytes", "9000000")

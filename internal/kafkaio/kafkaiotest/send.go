@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ func (f *fixture) wantCommitted(topic string, want ...[]string) {
 	}
 }
 
-// wantSoon is wantCommitted where no transaction may be left open, which the broker would abort after 20 s.
+// wantSoon is wantCommitted where no transaction may be left open, which the broker would abort after a minute.
 func (f *fixture) wantSoon(topic string, want ...[]string) {
 	f.Helper()
 	start := time.Now()
@@ -67,7 +68,11 @@ func testSend(f *fixture) {
 	if ack := f.send(f.producer(f.client, created), 0, "x"); ack.AppendTime != -1 {
 		f.Errorf("append time %d on a topic with CreateTime", ack.AppendTime)
 	}
-	f.wantCommitted(topic, nil, []string{"a", "b", "c"})
+	compressed, _ := batch(strings.Repeat("compressed ", 1000), "d").Compress(nil)
+	if _, err := p.Send(f.ctx, 1, compressed); err != nil {
+		f.Error("compressed:", err)
+	}
+	f.wantCommitted(topic, nil, []string{"a", "b", "c", strings.Repeat("compressed ", 1000), "d"})
 }
 
 // testSendAnswerLost: the broker has the batch, but the producer does not know.

@@ -54,6 +54,7 @@ func Run(t *testing.T, b Broker) {
 		{"ReadAborted", testReadAborted},
 		{"ReadOpenTransaction", testReadOpenTransaction},
 		{"ReadSeveral", testReadSeveral},
+		{"ReadPaused", testReadPaused},
 		{"ReadLargeBatch", testReadLargeBatch},
 		{"LongPoll", testLongPoll},
 		{"OutOfRange", testOutOfRange},

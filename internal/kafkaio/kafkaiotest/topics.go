@@ -78,6 +78,9 @@ func testWaitTopic(f *fixture) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	f.topic("later", 2)
+	if n, err := f.client.Partitions(f.ctx, f.id+"-later"); n != 2 || err != nil {
+		f.Errorf("got %d partitions, %v, want 2", n, err)
+	}
 	if got := <-waiting; got.err != nil || got.partitions != 2 {
 		f.Errorf("got %+v, want 2 partitions", got)
 	}
@@ -86,6 +89,9 @@ func testWaitTopic(f *fixture) {
 	defer cancel()
 	if _, err := f.client.WaitTopic(short, f.id+"-never"); !errors.Is(err, context.DeadlineExceeded) {
 		f.Errorf("a topic that never comes: %v", err)
+	}
+	if _, err := f.client.Partitions(short, f.id+"-never"); !errors.Is(err, context.DeadlineExceeded) {
+		f.Errorf("the partitions of a topic that never comes: %v", err)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Command producer publishes lines of a text file to Kafka; see producer --help.
+// Command producer publishes lines of a file, a socket or standard input to Kafka; see producer --help.
 package main
 
 import (
@@ -8,7 +8,7 @@ import (
 	"wordcount/producer"
 )
 
-const description = "Publishes lines of a text file, chosen at random, to the Kafka topic of lines, one every two seconds or at a given rate, and shows those that Kafka has."
+const description = "Publishes lines to the Kafka topic of lines: of a text file, one every two seconds or at a given rate; of a socket or of standard input, as they come. Shows those that Kafka has, while they are few."
 
 func main() {
 	var cfg producer.Config

@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"wordcount/bench/text"
+)
+
+// Cost is what a line costs the counters, by the shape of the work: partitions, windows, counters. Its vocabulary is small, so that lines are
+// what costs and not results.
+type Cost struct {
+	Text  string    `json:"text"`
+	Bytes int64     `json:"bytes"`
+	Runs  []CostRun `json:"runs"`
+}
+
+// CostRun is one shape. The first is what the others are compared with.
+type CostRun struct {
+	Partitions int     `json:"partitions"` // of the lines topic
+	Windows    int     `json:"windows"`
+	Counters   int     `json:"counters"`
+	Lines      int64   `json:"lines"`
+	Wall       Seconds `json:"wall_s"` // until the last counter's exit
+	CPU        Seconds `json:"cpu_s"`  // of all counters
+	BrokerCPU  Seconds `json:"broker_cpu_s"`
+	Peak       int64   `json:"peak_bytes"` // of the largest counter
+}
+
+// costVocabulary is how many words the lines of this case have.
+const costVocabulary = 1000
+
+// Shape is what one run of the case cost varies.
+type Shape struct{ Partitions, Windows, Counters int }
+
+// Shapes begin with the base, whose lines are spread over so many windows; the others differ from it in one thing.
+func Shapes(windows int) []Shape {
+	return []Shape{
+		{4, windows, 1}, {1, windows, 1}, {16, windows, 1},
+		{4, 100 * windows, 1}, {4, 10 * windows, 1}, {4, max(windows/10, 1), 1},
+		{4, windows, 2}, {4, windows, 3},
+	}
+}
+
+func (b *bench) cost(ctx context.Context, r *Report) error {
+	vocabulary := text.NewZipf(1.05, costVocabulary)
+	c := &Cost{Text: vocabulary.Describe(), Bytes: b.CostBytes}
+	type topicShape struct{ partitions, windows int }
+	topics := make(map[topicShape]Load) // of the same lines
+	lines := make(map[topicShape]int64)
+	for i, s := range append(b.Shapes[:1:1], b.Shapes...) { // the base twice: the first time the broker is cold
+		t := topicShape{s.Partitions, s.Windows}
+		if _, there := topics[t]; !there {
+			topics[t] = b.load(b.name("cost"), s.Partitions, s.Windows, b.CostBytes, vocabulary)
+			var err error
+			if lines[t], err = b.fill(ctx, topics[t]); err != nil {
+				return err
+			}
+		}
+		run, err := b.costOnce(ctx, s, topics[t].Topic)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			continue
+		}
+		run.Lines = lines[t]
+		c.Runs = append(c.Runs, run)
+		b.Log("cost: %d partitions, %d windows, %d counters: %.2f s, CPU %.0f ns a line", s.Partitions, s.Windows, s.Counters, run.Wall,
+			1e9*float64(run.CPU)/float64(run.Lines))
+	}
+	for _, load := range topics {
+		if err := b.Broker.delete(ctx, load.Topic); err != nil {
+			return err
+		}
+	}
+	r.Cost = c
+	return nil
+}
+
+func (b *bench) costOnce(ctx context.Context, s Shape, lines string) (run CostRun, err error) {
+	run = CostRun{Partitions: s.Partitions, Windows: s.Windows, Counters: s.Counters}
+	out := b.outputs()
+	defer func() { err = errors.Join(err, b.Broker.delete(ctx, out.topics()...)) }()
+	before, err := b.brokerCPU(ctx)
+	if err != nil {
+		return run, err
+	}
+	began := time.Now()
+	usages := make([]Usage, s.Counters)
+	var counters errgroup.Group
+	for i := range usages {
+		counters.Go(func() (err error) {
+			usages[i], err = b.Programs.run(ctx, counterProgram, b.countArgs(lines, out, "--available-now")...)
+			return err
+		})
+	}
+	if err := counters.Wait(); err != nil {
+		return run, err
+	}
+	run.Wall = seconds(time.Since(began))
+	after, err := b.brokerCPU(ctx)
+	if err != nil {
+		return run, err
+	}
+	run.BrokerCPU = seconds(after - before)
+	for _, u := range usages {
+		run.CPU += seconds(u.CPU)
+		run.Peak = max(run.Peak, u.MaxRSS)
+	}
+	totals, err := ReadTotals(ctx, b.Broker.Addresses, out.counts)
+	if err != nil {
+		return run, err
+	}
+	return run, b.sameWords(s, totals)
+}
+
+// sameWords checks that every shape of the same partitions has counted as many words.
+func (b *bench) sameWords(s Shape, t Totals) error {
+	if b.costWords == nil {
+		b.costWords = make(map[int]int64)
+	}
+	before, known := b.costWords[s.Partitions]
+	if known && before != t.Words {
+		return fmt.Errorf("%d windows and %d counters counted %d words, others %d", s.Windows, s.Counters, t.Words, before)
+	}
+	b.costWords[s.Partitions] = t.Words
+	return nil
+}

@@ -1,0 +1,173 @@
+package words
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// all returns a table's words, each of which must come once.
+func all(t testing.TB, table *Table) map[string]int64 {
+	got := make(map[string]int64)
+	for word, count := range table.All {
+		if _, twice := got[string(word)]; twice {
+			t.Errorf("%q twice", word)
+		}
+		got[string(word)] = count
+	}
+	if table.Len() != len(got) {
+		t.Errorf("Len %d, want %d", table.Len(), len(got))
+	}
+	return got
+}
+
+// A map is the simple version.
+func TestTable(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var table Table
+	for round := range 30 {
+		want := make(map[string]int64)
+		for range r.IntN(20_000) {
+			// Few letters, so that words of a length are often equal, or differ in one place only.
+			word := make([]byte, r.IntN(10*(1+round%5)))
+			for i := range word {
+				word[i] = "ab\x00\xff"[r.IntN(2+round%3)]
+			}
+			n := 1 + r.Int64N(1<<r.IntN(40))
+			_, known := want[string(word)]
+			want[string(word)] += n
+			if r.IntN(2) == 0 { // what stands behind a word is not of it
+				word = append(word, "something else"...)[:len(word)]
+			}
+			if isNew := table.Add(word, n); isNew == known {
+				t.Fatalf("%q: new %t", word, isNew)
+			}
+		}
+		if got := all(t, &table); !maps.Equal(got, want) {
+			t.Fatalf("round %d: %d words, want %d", round, len(got), len(want))
+		}
+		table.Reset()
+		if table.Len() != 0 || table.Size() != 0 || len(all(t, &table)) != 0 {
+			t.Fatal("not empty after Reset")
+		}
+	}
+}
+
+// Words that differ in one byte, or in their length only, are two.
+func TestTableTellsWordsApart(t *testing.T) {
+	var table Table
+	want := make(map[string]int64)
+	add := func(word string) {
+		want[word]++
+		table.Add([]byte(word), 1)
+	}
+	for n := range 40 {
+		base := []byte(strings.Repeat("\x00", n))
+		add(string(base))
+		for i := range n {
+			base[i] = 'x'
+			add(string(base))
+			base[i] = 0
+		}
+	}
+	if got := all(t, &table); !maps.Equal(got, want) {
+		t.Errorf("%d words, want %d", len(got), len(want))
+	}
+}
+
+// Long words may have the same key: then their bytes decide.
+func TestTableLongWordsWithOneKey(t *testing.T) {
+	var table Table
+	first, second := []byte("a word that is long enough 1"), []byte("a word that is long enough 2")
+	table.Add(first, 1)
+	for i := range table.entries { // as if both had one hash
+		if e := &table.entries[i]; e.count > 0 {
+			moved := *e
+			*e = entry{}
+			moved.key = keyOf(second)
+			table.entries[moved.hash(moved.length)&uint64(len(table.entries)-1)] = moved
+			break
+		}
+	}
+	if !table.Add(second, 7) {
+		t.Error("taken for another word")
+	}
+	if got := all(t, &table); got[string(first)] != 1 || got[string(second)] != 7 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestTableAllStops(t *testing.T) {
+	var table Table
+	table.Add([]byte("a"), 1)
+	table.Add([]byte("b"), 1)
+	seen := 0
+	for range table.All {
+		seen++
+		break
+	}
+	if seen != 1 {
+		t.Errorf("saw %d words", seen)
+	}
+}
+
+func FuzzTable(f *testing.F) {
+	f.Add("a b a ccccccccccccccccccccccc")
+	f.Fuzz(func(t *testing.T, text string) {
+		var table Table
+		want := make(map[string]int64)
+		for word := range strings.SplitSeq(text, " ") {
+			want[word]++
+			table.Add([]byte(word), 1)
+		}
+		if got := all(t, &table); !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	})
+}
+
+// zipf has the words of a text whose vocabulary is that large.
+func zipf(vocabulary uint64) [][]byte {
+	r := rand.New(rand.NewPCG(1, 1))
+	z := rand.NewZipf(r, 1.05, 5, vocabulary-1)
+	var text []byte
+	for range 1 << 20 {
+		text = fmt.Appendf(text, "%x ", z.Uint64()*2654435761%(vocabulary*16))
+	}
+	return unlimited(text)
+}
+
+func BenchmarkTable(b *testing.B) {
+	for _, vocabulary := range []uint64{1000, 100_000, 5_000_000} {
+		text := zipf(vocabulary)
+		b.Run(fmt.Sprintf("words=%d/table", vocabulary), func(b *testing.B) {
+			b.ReportAllocs()
+			var table Table
+			for i := 0; b.Loop(); i++ {
+				table.Add(text[i&(len(text)-1)], 1)
+			}
+		})
+		b.Run(fmt.Sprintf("words=%d/map", vocabulary), func(b *testing.B) {
+			b.ReportAllocs()
+			counts := make(map[string]int64)
+			for i := 0; b.Loop(); i++ {
+				counts[string(text[i&(len(text)-1)])]++
+			}
+		})
+	}
+}
+
+// unlimited splits text at spaces into words that have what follows as their capacity, as a tokenizer does.
+func unlimited(text []byte) (words [][]byte) {
+	for {
+		i := bytes.IndexByte(text, ' ')
+		if i < 0 {
+			return words
+		}
+		words = append(words, text[:i])
+		text = text[i+1:]
+	}
+}
