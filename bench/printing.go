@@ -59,7 +59,7 @@ func (b *bench) printing(ctx context.Context, r *Report) (err error) {
 func (b *bench) printOnce(ctx context.Context, counts, batches, last string) (run PrintingRun, err error) {
 	shown, stdout := io.Pipe()
 	printing, err := b.Programs.start(ctx, stdout, printerProgram, "--brokers", b.brokers(), "--counts-topic", counts, "--batches-topic", batches,
-		"--from-beginning", "--format", "json", "--num", "10", "--metrics-addr", "")
+		"--from-beginning", "--format", "json", "--num", "10", "--metrics-addr", "", "--http", "127.0.0.1:0") // with the page, as a printer has it unless told otherwise
 	if err != nil {
 		return run, err
 	}

@@ -90,6 +90,17 @@ func TestCompose(t *testing.T) {
 			t.Errorf("health %q, dashboards %v: want ok and two", health.Database, found)
 		}
 	})
+	step("page", func(t *testing.T) {
+		var answer struct{ Batches []struct{ Lines int64 } }
+		c.Get(c.Page+"/api/batches?limit=720", &answer)
+		var lines int64
+		for _, b := range answer.Batches {
+			lines += b.Lines
+		}
+		if lines == 0 {
+			t.Errorf("no lines in the %d batches of the page", len(answer.Batches))
+		}
+	})
 	step("three counters", func(t *testing.T) {
 		c.Run(2*time.Minute, "up", "--detach", "--wait", "--no-recreate", "--scale", "counter=3")
 		// The one expression that has data only then, besides the alerts, which promtool tests.
