@@ -60,6 +60,14 @@ func TestFlushNow(t *testing.T) {
 		{"pending for 5 s", 10, flushAge, nil, true},
 		{"a window has closed", 10, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
 		{"a window has closed, nothing is pending", 0, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
+		{"a window has closed, and more is there", 10, backlogFlush - time.Millisecond, func(t *combineTask) {
+			t.combiner.Idle(0, aTime+5250)
+			t.inputs[0].end = 1
+		}, false},
+		{"a window has closed, and more is there for long", 10, backlogFlush, func(t *combineTask) {
+			t.combiner.Idle(0, aTime+5250)
+			t.inputs[0].end = 1
+		}, true},
 		{"no window has closed", 0, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5249) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
