@@ -2,8 +2,6 @@ package counter
 
 import (
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,78 +10,90 @@ import (
 	"wordcount/internal/wire"
 )
 
-// TestAvailable: where the backlog ends and when its newest line is, whatever the order of times.
+// TestAvailable: where the backlog ends. Lines that retention has removed may have been counted in a window that is open.
 func TestAvailable(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, p := quiet(t, 1, 2)
-		if there, err := p.job.available(t.Context()); there != nil || err != nil {
-			t.Errorf("an empty topic has %+v, %v", there, err)
-		}
-		s.lines(0, 2)
-		s.kafka.topics["lines"][0].start = 2
-		if there, err := p.job.available(t.Context()); there != nil || err != nil {
-			t.Errorf("a topic whose lines are gone has %+v, %v", there, err)
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		s, p := quiet(t, 1, 2)
-		s.lines(0, 2)
-		s.kafka.topics["lines"][0].start = 2
-		s.commit("lines", 0, 2, aWatermark) // they are counted, but their window may be open
-		if there, err := p.job.available(t.Context()); err != nil || there == nil || there.newest != aTime || there.ends[0] != 2 {
-			t.Errorf("%+v, %v; want to wait for the window of %d", there, err, aTime)
-		}
-	})
-	r := rand.New(rand.NewPCG(5, 5))
-	for range 50 {
+	for _, c := range []struct {
+		lines, removed int
+		want           string
+	}{{0, 0, "[]"}, {5, 0, "[0 5]"}, {5, 5, "[0 5]"}} {
 		synctest.Test(t, func(t *testing.T) {
-			s, p := quiet(t, 0, 2)
-			s.kafka.grow("lines", 3, true)
-			newest := int64(0)
-			var ends []int64
-			for _, l := range s.kafka.topics["lines"] {
-				for range r.IntN(20) {
-					var b kafkaio.RecordBatch
-					at := aTime - r.Int64N(1<<r.IntN(40))
-					if r.IntN(50) == 0 {
-						at = []int64{0, -1, aTime + 1<<40}[r.IntN(3)]
-					}
-					b.Append(at, nil, []byte("line"))
-					s.kafka.append(l, &b, nil, false)
-					newest = max(newest, at)
-				}
-				ends = append(ends, l.end())
-			}
-			there, err := p.job.available(t.Context())
-			switch {
-			case err != nil:
-				t.Error(err)
-			case there == nil:
-				if fmt.Sprint(ends) != "[0 0 0]" {
-					t.Errorf("nothing is there, but ends are %v", ends)
-				}
-			case there.newest != newest || fmt.Sprint(there.ends) != fmt.Sprint(ends):
-				t.Errorf("%+v, want the newest line at %d and ends %v", there, newest, ends)
+			s, p := quiet(t, 2, 2)
+			s.lines(1, c.lines)
+			s.kafka.topics["lines"][1].start = int64(c.removed)
+			if ends, err := p.job.available(t.Context()); fmt.Sprint(ends) != c.want || err != nil {
+				t.Errorf("%d lines of which %d are removed: %v, %v; want %s", c.lines, c.removed, ends, err, c.want)
 			}
 		})
 	}
 }
 
-func TestUntil(t *testing.T) {
+// TestWatch: the end is when the lines are counted and the newest window with lines is closed, whatever the watermarks are.
+func TestWatch(t *testing.T) {
+	const end = aTime + anInterval
+	combined := wire.CombineState{Watermark: end + 1_000_000, Lines: end, Partitions: 2}.Encode()
+	earlier := wire.CombineState{Watermark: end + 1_000_000, Lines: aTime, Partitions: 2}.Encode()
+	closed := func(until int64) string {
+		return wire.ReduceState{Closed: until, Interval: anInterval, Partitions: 2, LinesPartitions: 2}.Encode()
+	}
 	synctest.Test(t, func(t *testing.T) {
-		_, p := quiet(t, 1, 1)
-		now := time.Now().UnixMilli()
-		offsets := []kafkaio.Offset{{Metadata: wire.CombineState{Watermark: now + 7000}.Encode()}, {Metadata: "?"}}
-		end := func(at int64) int64 { return p.job.interval.End(p.job.interval.Of(at)) }
-		if got := p.job.until(now-60_000, offsets); got != end(now-60_000) {
-			t.Errorf("LogAppendTime: %d", got)
+		s, p := quiet(t, 2, 2)
+		done := make(chan error, 1)
+		go func() { done <- p.job.watch(t.Context(), []int64{3, 7}) }()
+		goesOn := func(why string) {
+			t.Helper()
+			select {
+			case err := <-done:
+				t.Fatalf("ended (%v) although %s", err, why)
+			case <-time.After(time.Second):
+			}
 		}
-		p.job.createTime = true
-		if got := p.job.until(now-60_000, offsets); got != end(now+7000) {
-			t.Errorf("CreateTime, late lines are in the watermark's window: %d", got)
+		goesOn("nothing is counted")
+		s.commit("lines", 0, 3, combined)
+		s.commit("g-shuffle", 0, 1, closed(end))
+		s.commit("g-shuffle", 1, 1, closed(end))
+		goesOn("lines/1 is not counted")
+		s.commit("lines", 1, 6, earlier)
+		goesOn("a line of lines/1 is not counted")
+		s.commit("g-shuffle", 1, 1, closed(end-1))
+		s.commit("lines", 1, 7, earlier)
+		goesOn("one reduce has not closed the window")
+		s.commit("g-shuffle", 1, 1, closed(end))
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
-		if got := p.job.until(math.MaxInt64, nil); got != end(now+60_000) {
-			t.Errorf("CreateTime, a line far ahead counts as now: %d", got)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 2)
+		s.commit("lines", 0, 9, "")
+		if err := p.job.watch(t.Context(), []int64{9}); !final(err) {
+			t.Errorf("an offset without metadata: %v", err)
+		}
+	})
+}
+
+// A slot knows the newest window in which it has counted lines, also after a restart.
+func TestLinesUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		s.lines(0, 1)
+		at := p.job.interval.End(p.job.interval.Of(s.kafka.now()))
+		for range 2 {
+			task := &combineTask{task: p.task(0, 1, 0)}
+			task.stage = stageCombine
+			if err := task.start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := task.read(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := task.flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute) // the watermark rises
+			committed, _, _ := s.committed("lines", 0)
+			if until, err := linesUntil([]kafkaio.Offset{committed}); until != at || err != nil {
+				t.Errorf("lines until %d, %v; want %d", until, err, at)
+			}
 		}
 	})
 }

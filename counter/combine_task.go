@@ -25,6 +25,7 @@ type combineTask struct {
 	packers  []packer // one for each shuffle partition
 	reader   reader
 	inputs   []input
+	until    int64 // end of the newest window in which lines were counted, ms; 0: none
 	flushed  time.Time
 	skew     skew
 }
@@ -283,7 +284,8 @@ func (t *combineTask) flush(ctx context.Context) error {
 	}
 	var offsets []kafkaio.Offset
 	if watermark != wire.NoWatermark { // else nothing is known yet that would be worth resuming from
-		metadata := wire.CombineState{Watermark: watermark, Partitions: t.known}.Encode()
+		t.until = max(t.until, until)
+		metadata := wire.CombineState{Watermark: watermark, Lines: t.until, Partitions: t.known}.Encode()
 		for _, in := range t.inputs {
 			offsets = append(offsets, kafkaio.Offset{Topic: t.cfg.LinesTopic, Partition: in.partition, Offset: in.position, Metadata: metadata})
 		}

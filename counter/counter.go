@@ -83,7 +83,7 @@ func (j *job) run(ctx context.Context, cancel context.CancelCauseFunc, client *k
 	if err := j.topics(ctx, client); err != nil {
 		return err
 	}
-	var there *backlog
+	var there []int64
 	if j.cfg.AvailableNow {
 		var err error
 		if there, err = j.available(ctx); err != nil || there == nil {

@@ -45,7 +45,7 @@ func (t *combineTask) recover(ctx context.Context) (r resumption, err error) {
 			known = max(known, s.LinesPartitions)
 		}
 	}
-	r.watermark = wire.NoWatermark
+	r.watermark, t.until = wire.NoWatermark, 0
 	for _, o := range committed {
 		if o.Offset < 0 {
 			continue
@@ -58,6 +58,7 @@ func (t *combineTask) recover(ctx context.Context) (r resumption, err error) {
 			return r, refusal{err}
 		}
 		r.watermark = max(r.watermark, s.Watermark)
+		t.until = max(t.until, s.Lines)
 		known = max(known, s.Partitions)
 	}
 	r.closed = leastClosed(states)

@@ -9,8 +9,9 @@ import (
 // CombineState is the metadata that a combine task commits with the offset of each of its lines partitions.
 type CombineState struct {
 	Version    int   `json:"v"`
-	Watermark  int64 `json:"watermark"`        // of the slot, ms since the epoch
-	Partitions int   `json:"lines_partitions"` // of the lines topic, as the task saw it
+	Watermark  int64 `json:"watermark"`             // of the slot, ms since the epoch
+	Lines      int64 `json:"lines_until,omitempty"` // end of the newest window in which the slot has counted lines, ms since the epoch; 0: none
+	Partitions int   `json:"lines_partitions"`      // of the lines topic, as the task saw it
 }
 
 // ReduceState is the metadata that a reduce task commits with the safe offset of its shuffle partition.

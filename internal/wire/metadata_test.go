@@ -7,16 +7,24 @@ import (
 	"testing"
 )
 
-// What stands beside committed offsets. A change here is a new version: the metadata of a group that is running would not be
-// understood any more.
+// What stands beside committed offsets. A change here is a new version, unless counters without it can do as well: the metadata of
+// a group that is running would not be understood any more.
 func TestMetadataGolden(t *testing.T) {
 	combine := CombineState{Watermark: start, Partitions: 4}
 	if got, want := combine.Encode(), `{"v":1,"watermark":1769030725000,"lines_partitions":4}`; got != want {
 		t.Errorf("combine\n got %s\nwant %s", got, want)
 	}
+	combine.Lines = end
+	if got, want := combine.Encode(), `{"v":1,"watermark":1769030725000,"lines_until":1769030730000,"lines_partitions":4}`; got != want {
+		t.Errorf("combine\n got %s\nwant %s", got, want)
+	}
 	reduce := ReduceState{Closed: end, LastNonEmpty: 353806145, Interval: 5000, Partitions: 4, LinesPartitions: 8}
 	if got, want := reduce.Encode(), `{"v":1,"closed":1769030730000,"last_non_empty":353806145,"interval_ms":5000,"partitions":4,"lines_partitions":8}`; got != want {
 		t.Errorf("reduce\n got %s\nwant %s", got, want)
+	}
+	reduce.Settings = "abc"
+	if got := reduce.Encode(); !strings.HasSuffix(got, `,"lines_partitions":8,"settings":"abc"}`) {
+		t.Errorf("reduce\n got %s", got)
 	}
 	// Kafka takes 4096 characters.
 	largest := ReduceState{Closed: math.MinInt64, LastNonEmpty: math.MinInt64, Interval: math.MaxInt64, Partitions: math.MaxInt, LinesPartitions: math.MaxInt}
@@ -26,7 +34,7 @@ func TestMetadataGolden(t *testing.T) {
 }
 
 func TestMetadataRoundTrip(t *testing.T) {
-	for _, s := range []CombineState{{}, {Watermark: start, Partitions: 4}, {Watermark: NoWatermark, Partitions: math.MaxInt}} {
+	for _, s := range []CombineState{{}, {Watermark: start, Lines: end, Partitions: 4}, {Watermark: NoWatermark, Partitions: math.MaxInt}} {
 		got, err := ParseCombineState(s.Encode())
 		if got.Version != 1 {
 			t.Errorf("version %d", got.Version)
