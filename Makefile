@@ -53,7 +53,7 @@ test-unit: ## the tests that need no Kafka; TESTARGS='-run Window -v' passes fla
 	go test $(RACE) $(TESTARGS) $$(go list work | grep -v '^wordcount/e2e$$')
 
 test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER=required fails without Docker
-	go test -count=1 -v -timeout 15m $(E2EARGS) wordcount/e2e
+	go test -count=1 -v -timeout 20m $(E2EARGS) wordcount/e2e
 
 # The text is Webster's dictionary of 1913 as Debian has it: 40 MB of English, most of it in the public domain.
 bench: $(BENCHTEXT) ## measure everything on a real Kafka (Docker on Linux), half an hour; BENCHARGS='--cases english --rounds 1'
