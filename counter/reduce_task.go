@@ -184,11 +184,15 @@ func (t *reduceTask) write(w reduce.Window, now int64) {
 		t.row = wire.AppendCountRest(t.row[:len(t.prefix)], word, count)
 		t.rows.append(now, word, t.row)
 	}
+	closedAt := now
+	if !t.createTime { // lines appended after the window's end were seen: the clock lags, by an answer's way at most
+		closedAt = max(now, w.End)
+	}
 	t.row = wire.AppendBatch(t.row[:0], wire.Batch{
 		WindowStart: time.UnixMilli(w.Start), WindowEnd: time.UnixMilli(w.End),
 		Partition: int(t.slot), Partitions: t.partitions,
 		Lines: w.Lines, Words: w.Words, DistinctWords: int64(w.Counts.Len()), LateLines: w.Late,
-		ClosedAt: time.UnixMilli(now),
+		ClosedAt: time.UnixMilli(closedAt),
 	})
 	t.ends.append(now, wire.AppendTime(nil, w.End), t.row)
 }
