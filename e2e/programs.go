@@ -60,6 +60,12 @@ type Process struct {
 // killed; after a failed test the last lines of both outputs are shown.
 func (p *Programs) Start(t testing.TB, stdin io.Reader, program string, args ...string) *Process {
 	t.Helper()
+	return p.StartTo(t, stdin, nil, program, args...)
+}
+
+// StartTo is Start for a program whose standard output goes to a writer, and not to Stdout; nil is Stdout.
+func (p *Programs) StartTo(t testing.TB, stdin io.Reader, stdout io.Writer, program string, args ...string) *Process {
+	t.Helper()
 	file, err := p.path(program)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +73,10 @@ func (p *Programs) Start(t testing.TB, stdin io.Reader, program string, args ...
 	s := &Process{Name: program, Stdout: newText(), Stderr: newText(), t: t, exited: make(chan struct{})}
 	s.cmd = exec.Command(file, args...)
 	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=halt_on_error=1"}
-	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = stdin, s.Stdout, s.Stderr
+	if stdout == nil {
+		stdout = s.Stdout
+	}
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = stdin, stdout, s.Stderr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", program, err)
 	}
