@@ -16,11 +16,15 @@ SCALE      ?= 1
 TESTARGS   ?=
 E2EARGS    ?=
 FUZZTIME   ?= 10s
+DURATION   ?=
+SEED       ?=
+BROKERS    ?=
+RATE       ?=
 # optional: say so and go on when the vulnerability database cannot be reached; required: fail
 VULN       ?= optional
 
 .DEFAULT_GOAL := help
-.PHONY: run up down logs topics tail build test test-unit test-e2e fuzz lint format vet staticcheck vuln tidy-check tidy clean help
+.PHONY: run up down logs topics tail build test test-unit test-e2e soak fuzz lint format vet staticcheck vuln tidy-check tidy clean help
 
 run: ## Kafka (embedded) and the three services in one process; ARGS='--duration 30s' passes flags
 	@go run ./standalone/cmd/standalone $(ARGS)
@@ -52,6 +56,10 @@ test-unit: ## the tests that need no Kafka; TESTARGS='-run Window -v' passes fla
 
 test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER=required fails without Docker
 	go test -count=1 -v -timeout 15m $(E2EARGS) wordcount/e2e
+
+soak: ## break everything many times on a real Kafka, half an hour; DURATION=2m: a part of it; SEED=1 repeats one; BROKERS=3
+	SOAK=$(or $(DURATION),full) SOAK_SEED=$(SEED) SOAK_BROKERS=$(BROKERS) SOAK_RATE=$(RATE) \
+		go test -count=1 -v -timeout 3h -run '^TestSoak$$' wordcount/e2e/soak
 
 fuzz: ## each fuzz test for FUZZTIME (10s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sed -E 's|^\./(.*)/[^/]*:func (.*)|\1 \2|' | sort | \

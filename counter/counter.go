@@ -148,6 +148,9 @@ func (j *job) work(generation context.Context, place assignment) {
 	generation, end := context.WithCancel(generation)
 	defer end()
 	slots := place.partitions[j.cfg.shuffleTopic()]
+	if len(slots) == 0 {
+		j.log.Info("standing by: every slot is another counter's, and one that leaves is replaced at once", "slots", j.partitions)
+	}
 	known, err := j.broker.Partitions(generation, j.cfg.LinesTopic)
 	if err != nil {
 		if generation.Err() == nil {

@@ -17,12 +17,15 @@ import (
 // Programs are the services of this checkout, each built into a folder when it is first started.
 type Programs struct {
 	dir   string
+	flags []string
 	mu    sync.Mutex
 	built map[string]error
 }
 
-// NewPrograms is for an empty folder.
-func NewPrograms(dir string) *Programs { return &Programs{dir: dir, built: make(map[string]error)} }
+// NewPrograms is for an empty folder. The flags are go build's.
+func NewPrograms(dir string, flags ...string) *Programs {
+	return &Programs{dir: dir, flags: flags, built: make(map[string]error)}
+}
 
 // path builds the program unless it was built before.
 func (p *Programs) path(program string) (string, error) {
@@ -32,7 +35,7 @@ func (p *Programs) path(program string) (string, error) {
 	if err, done := p.built[program]; done {
 		return file, err
 	}
-	args := []string{"build", "-o", file}
+	args := append([]string{"build", "-o", file}, p.flags...)
 	if os.Getenv("E2E_RACE") != "" {
 		args = append(args, "-race")
 	}
@@ -95,6 +98,20 @@ func (p *Programs) StartTo(t testing.TB, stdin io.Reader, stdout io.Writer, prog
 		}
 	})
 	return s
+}
+
+// MemoryPeak is the most memory that the process has had so far, in bytes, where the system tells (Linux).
+func (s *Process) MemoryPeak() (bytes int64, ok bool) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(status)) {
+		if n, err := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); n == 1 && err == nil {
+			return bytes << 10, true
+		}
+	}
+	return 0, false
 }
 
 // Running says whether the process has not ended.

@@ -13,8 +13,12 @@ import (
 // Output is what a reader of committed data has seen of word-counts and batches, from the first record on. Each record is
 // checked against those before it as it comes, Compare checks the whole. One goroutine's.
 type Output struct {
+	// MaxEmpty is how many windows without lines are reported in a row; those that follow may be left out. 0: all are reported.
+	MaxEmpty int
+
 	interval   time.Duration
 	partitions []*share // of both topics, by number
+	taken      int64    // the newest window that Take has taken
 }
 
 // share is what one partition of both topics holds.
@@ -24,6 +28,7 @@ type share struct {
 	batches     map[int64]batch
 	batchesEnd  int64 // the newest window in batches
 	batchesFrom int64 // the first window in batches
+	empty       int   // of the newest windows in batches, how many are without lines
 }
 
 // NewOutput is for topics with so many partitions each.
@@ -53,6 +58,9 @@ func (o *Output) Count(partition int32, key, value []byte) error {
 		return fmt.Errorf("%s: in partition %d, where Kafka's partitioner says %d", value, partition, want)
 	}
 	end := c.end.UnixMilli()
+	if end <= o.taken {
+		return fmt.Errorf("%s: comes when the window was complete", value)
+	}
 	if end < s.countsEnd {
 		return fmt.Errorf("%s: partition %d had the window that ends %s already", value, partition, Stamp(time.UnixMilli(s.countsEnd)))
 	}
@@ -89,7 +97,9 @@ func (o *Output) Batch(partition int32, key, value []byte) error {
 		return fmt.Errorf("%s: closed before it ended", value)
 	case end == s.batchesEnd:
 		return fmt.Errorf("%s: reported TWICE", value)
-	case s.batchesEnd != 0 && end != s.batchesEnd+o.interval.Milliseconds():
+	case o.MaxEmpty > 0 && b.lines == 0 && s.empty == o.MaxEmpty:
+		return fmt.Errorf("%s: the %d windows before it are empty, too", value, s.empty)
+	case s.batchesEnd != 0 && end != s.batchesEnd+o.interval.Milliseconds() && !(o.MaxEmpty > 0 && s.empty == o.MaxEmpty && end > s.batchesEnd):
 		return fmt.Errorf("%s: comes after the window that ends %s", value, Stamp(time.UnixMilli(s.batchesEnd)))
 	}
 	if s.batchesFrom == 0 {
@@ -97,6 +107,9 @@ func (o *Output) Batch(partition int32, key, value []byte) error {
 	}
 	s.batchesEnd = end
 	s.batches[end] = b
+	if s.empty++; b.lines > 0 {
+		s.empty = 0
+	}
 	return nil
 }
 

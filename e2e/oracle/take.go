@@ -34,8 +34,25 @@ func (o *Output) Take(end time.Time) (w *Window, late int64, err error) {
 		delete(s.batches, at)
 		delete(s.counts, at)
 	}
+	o.taken = max(o.taken, at)
 	w.Lines = first.lines
 	return w, first.lateLine, errors.Join(wrong...)
+}
+
+// Totals adds up all windows: the words, the lines, and how many of them were late. The error is Take's.
+func (o *Output) Totals() (words map[string]int64, lines, late int64, err error) {
+	words = make(map[string]int64)
+	var wrong []error
+	for _, end := range o.Reported() {
+		w, l, err := o.Take(end)
+		wrong = append(wrong, err)
+		for word, n := range w.Counts {
+			words[word] += n
+		}
+		lines += w.Lines
+		late += l
+	}
+	return words, lines, late, errors.Join(append(wrong, o.Rest())...)
 }
 
 // Rest says what was not taken.

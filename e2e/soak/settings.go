@@ -10,7 +10,7 @@ import (
 
 // Settings are those of one run.
 type Settings struct {
-	Duration time.Duration // no fault begins after it; 0: all of the schedule
+	Duration time.Duration // of the whole run, about; 0: until the schedule's end
 	Seed     uint64
 	Brokers  int
 	Rate     float64 // lines a second of all producers together
