@@ -77,8 +77,8 @@ func TestSilentDay(t *testing.T) {
 	p := NewPipeline(t, programs, realKafka(t).Address, 5*time.Second, "space")
 	p.Watch.output.MaxEmpty = 720
 	p.CreateLines(4, createTime...)
-	yesterday := time.Now().Add(-25 * time.Hour)
-	today := yesterday.Add(24 * time.Hour)
+	today := time.Now().Add(-10 * time.Minute) // less than the hour that is reported
+	yesterday := today.Add(-24 * time.Hour)
 	p.PublishRecords(inBatchesOf, at(yesterday, "before the silence"), at(yesterday, "and in another partition"),
 		at(today, "after it"), at(today, "and in another partition"))
 	p.Watch.Lines(4)

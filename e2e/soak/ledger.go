@@ -17,12 +17,13 @@ import (
 // (docs/delivery.md), a window may have fewer lines than the oracle says and a later one so many more: the ledger carries them
 // over, and demands that late_lines says of each where it went.
 type Ledger struct {
-	interval time.Duration
-	output   *oracle.Output
-	feeds    map[int]*numbers
-	windows  map[int64]*oracle.Window // not compared yet
-	newest   map[int32]int64          // time of the newest line in each partition
-	compared int64                    // windows that end until here have been
+	interval   time.Duration
+	partitions int // of each topic
+	output     *oracle.Output
+	feeds      map[int]*numbers
+	windows    map[int64]*oracle.Window // not compared yet
+	newest     map[int32]int64          // time of the newest line in each partition
+	compared   int64                    // windows that end until here have been
 
 	owed     map[string]int64 // words of late lines that are not counted yet
 	owedLine int64
@@ -42,9 +43,9 @@ type numbers struct {
 	end   int64 // one more than the greatest
 }
 
-// NewLedger is for topics of so many partitions.
+// NewLedger is for topics of so many partitions each, that of lines too.
 func NewLedger(interval time.Duration, partitions int) *Ledger {
-	return &Ledger{interval: interval, output: oracle.NewOutput(interval, partitions), feeds: make(map[int]*numbers),
+	return &Ledger{interval: interval, partitions: partitions, output: oracle.NewOutput(interval, partitions), feeds: make(map[int]*numbers),
 		windows: make(map[int64]*oracle.Window), newest: make(map[int32]int64), owed: make(map[string]int64),
 		Printed: func(int64, string) {}}
 }
@@ -59,13 +60,25 @@ func (l *Ledger) problem(tally *int64, n int64, format string, args ...any) {
 	}
 }
 
+// Lines are lines of the topic, counted apart from the ledger: that is most of the work, and who waits for the ledger must not wait
+// for it.
+type Lines struct {
+	lines   []oracle.Line
+	windows map[int64]*oracle.Window
+}
+
+// CountLines counts the next lines of the topic.
+func CountLines(lines []oracle.Line, interval time.Duration) Lines {
+	return Lines{lines, oracle.Windows(lines, interval, oracle.Space)}
+}
+
 // Take takes the next lines of the topic.
-func (l *Ledger) Take(lines []oracle.Line) {
-	for _, line := range lines {
+func (l *Ledger) Take(lines Lines) {
+	for _, line := range lines.lines {
 		l.note(line)
 		l.newest[line.Partition] = line.Time.UnixMilli()
 	}
-	for end, w := range oracle.Windows(lines, l.interval, oracle.Space) {
+	for end, w := range lines.windows {
 		l.Lines += w.Lines
 		l.Words += w.Words()
 		if end <= l.compared { // the counter had closed it, too
@@ -151,11 +164,11 @@ func (l *Ledger) Complete() time.Time { return l.output.Complete() }
 func (l *Ledger) Compare(atEnd bool) {
 	until := l.output.Complete().UnixMilli()
 	if !atEnd {
+		if len(l.newest) < l.partitions {
+			return
+		}
 		for _, newest := range l.newest {
 			until = min(until, newest)
-		}
-		if len(l.newest) == 0 {
-			return
 		}
 	}
 	for _, end := range l.output.Reported() {

@@ -26,7 +26,7 @@ func (b *book) lines(at int64, numbers ...int64) (lines []oracle.Line) {
 		lines = append(lines, oracle.Line{Partition: int32(n % 2), Offset: b.offset, Time: time.UnixMilli(at), Value: []byte(text)})
 		b.offset++
 	}
-	b.Take(lines)
+	b.Take(CountLines(lines, time.Second))
 	return lines
 }
 

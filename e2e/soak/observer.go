@@ -18,11 +18,12 @@ import (
 type Topics struct{ Lines, Shuffle, Counts, Batches string }
 
 // Observer reads the topics while everything runs, committed data only, into a ledger. It is written with franz-go, so that it
-// shares no client with what it checks, and connects past all proxies.
+// shares no client with what it checks, and connects past all proxies. Lines have a reader of their own: a burst of them does not
+// hold up what is seen of the batches.
 type Observer struct {
-	topics Topics
-	client *kgo.Client
-	done   chan struct{} // closed when reading has ended
+	topics        Topics
+	lines, output *kgo.Client
+	reading       sync.WaitGroup
 
 	mu       sync.Mutex
 	ledger   *Ledger
@@ -31,65 +32,86 @@ type Observer struct {
 }
 
 // Observe begins to read. The topics may appear later.
-func Observe(brokers []string, topics Topics, ledger *Ledger) (*Observer, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topics.Lines, topics.Counts, topics.Batches),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // else the position would stay behind a transaction's end
-		kgo.MetadataMinAge(100*time.Millisecond), kgo.MetadataMaxAge(time.Second), kgo.FetchMaxWait(200*time.Millisecond))
-	if err != nil {
-		return nil, fmt.Errorf("observe the topics: %w", err)
+func Observe(brokers []string, topics Topics, ledger *Ledger) (o *Observer, err error) {
+	o = &Observer{topics: topics, ledger: ledger, position: map[string]map[int32]int64{topics.Lines: {}, topics.Counts: {}, topics.Batches: {}}}
+	reader := func(topics ...string) (*kgo.Client, error) {
+		return kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topics...),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+			kgo.KeepControlRecords(), // else the position would stay behind a transaction's end
+			kgo.MetadataMinAge(100*time.Millisecond), kgo.MetadataMaxAge(time.Second), kgo.FetchMaxWait(200*time.Millisecond))
 	}
-	o := &Observer{topics: topics, client: client, done: make(chan struct{}), ledger: ledger, position: make(map[string]map[int32]int64)}
-	go func() {
-		defer close(o.done)
-		o.read()
-	}()
+	if o.lines, err = reader(topics.Lines); err != nil {
+		return nil, fmt.Errorf("observe the lines: %w", err)
+	}
+	if o.output, err = reader(topics.Counts, topics.Batches); err != nil {
+		o.lines.Close()
+		return nil, fmt.Errorf("observe the batches: %w", err)
+	}
+	o.reading.Go(func() { o.read(o.lines, o.takeLines) })
+	o.reading.Go(func() { o.read(o.output, o.takeOutput) })
 	return o, nil
 }
 
 // Close ends the reading.
 func (o *Observer) Close() {
-	o.client.Close()
-	<-o.done
+	o.lines.Close()
+	o.output.Close()
+	o.reading.Wait()
 }
 
-func (o *Observer) read() {
+func (o *Observer) read(client *kgo.Client, take func(kgo.Fetches)) {
 	for {
-		fetches := o.client.PollFetches(context.Background())
+		fetches := client.PollFetches(context.Background())
 		if fetches.IsClientClosed() {
 			return
 		}
-		o.mu.Lock()
 		fetches.EachError(func(topic string, partition int32, err error) {
+			o.mu.Lock()
+			defer o.mu.Unlock()
 			o.trouble = fmt.Errorf("read %s/%d: %w", topic, partition, err)
 			var lost *kgo.ErrDataLoss
 			if errors.As(err, &lost) {
 				o.ledger.problem(&o.ledger.Lost, 1, "%w", o.trouble)
 			}
 		})
-		var lines []oracle.Line
-		fetches.EachRecord(func(r *kgo.Record) {
-			if o.position[r.Topic] == nil {
-				o.position[r.Topic] = make(map[int32]int64)
-			}
-			if next := o.position[r.Topic][r.Partition]; r.Topic == o.topics.Lines && r.Offset != next {
-				o.ledger.problem(&o.ledger.Lost, 1, "%s/%d goes on at offset %d, after %d", r.Topic, r.Partition, r.Offset, next-1)
-			}
-			o.position[r.Topic][r.Partition] = r.Offset + 1
-			switch {
-			case r.Attrs.IsControl():
-			case r.Topic == o.topics.Lines:
-				lines = append(lines, oracle.Line{Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Value: r.Value})
-			case r.Topic == o.topics.Counts:
-				o.ledger.Count(r.Partition, r.Key, r.Value)
-			default:
-				o.ledger.Batch(r.Partition, r.Key, r.Value)
-			}
-		})
-		o.ledger.Take(lines)
-		o.ledger.Compare(false)
-		o.mu.Unlock()
+		take(fetches)
 	}
+}
+
+func (o *Observer) takeLines(fetches kgo.Fetches) {
+	var lines []oracle.Line
+	fetches.EachRecord(func(r *kgo.Record) {
+		if !r.Attrs.IsControl() {
+			lines = append(lines, oracle.Line{Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Value: r.Value})
+		}
+	})
+	counted := CountLines(lines, o.ledger.interval)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	fetches.EachRecord(func(r *kgo.Record) {
+		if next := o.position[r.Topic][r.Partition]; r.Offset != next {
+			o.ledger.problem(&o.ledger.Lost, 1, "%s/%d goes on at offset %d, after %d", r.Topic, r.Partition, r.Offset, next-1)
+		}
+		o.position[r.Topic][r.Partition] = r.Offset + 1
+	})
+	o.ledger.Take(counted)
+	o.ledger.Compare(false)
+}
+
+func (o *Observer) takeOutput(fetches kgo.Fetches) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	fetches.EachRecord(func(r *kgo.Record) {
+		o.position[r.Topic][r.Partition] = r.Offset + 1
+		switch {
+		case r.Attrs.IsControl():
+		case r.Topic == o.topics.Counts:
+			o.ledger.Count(r.Partition, r.Key, r.Value)
+		default:
+			o.ledger.Batch(r.Partition, r.Key, r.Value)
+		}
+	})
+	o.ledger.Compare(false)
 }
 
 // Complete is the end of the newest window that readers can see whole. The error is what was wrong so far.
@@ -115,7 +137,7 @@ func (o *Observer) Ledger(f func(*Ledger)) {
 
 // CatchUp waits until everything that is committed now has been read.
 func (o *Observer) CatchUp(ctx context.Context) error {
-	ends, err := kadm.NewClient(o.client).ListCommittedOffsets(ctx, o.topics.Lines, o.topics.Counts, o.topics.Batches)
+	ends, err := kadm.NewClient(o.output).ListCommittedOffsets(ctx, o.topics.Lines, o.topics.Counts, o.topics.Batches)
 	if err == nil {
 		err = ends.Error()
 	}
@@ -144,7 +166,7 @@ func (o *Observer) CatchUp(ctx context.Context) error {
 
 // Open returns the transactions that are neither committed nor aborted, and what consumers may not read because of one.
 func (o *Observer) Open(ctx context.Context) (open []string, err error) {
-	admin := kadm.NewClient(o.client)
+	admin := kadm.NewClient(o.output)
 	transactions, err := admin.ListTransactions(ctx, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("list transactions: %w", err)
