@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,29 +102,45 @@ func TestRetentionRemovedLines(t *testing.T) {
 }
 
 // The topic of lines is deleted while it is counted: the counter waits and says so; and when it is made anew, the counter does not
-// take the new one's lines for the old one's.
+// take the new one's lines for the old one's, whether it has fewer than were counted or, by then, more.
 func TestLinesDeletedAndMadeAnew(t *testing.T) {
-	p := NewPipeline(t, programs, realKafka(t).Address, time.Second, "space")
-	admin, ctx := p.admin()
-	p.CreateLines(4)
-	counter := p.Counter()
-	p.Publish(strings.Split(strings.Repeat("old ", 99)+"old", " ")...)
-	p.Watch.Lines(100)
-	p.Watch.Counted(20 * time.Second)
-	p.Watch.Check()
-	p.Watch.Stop()
-	if _, err := admin.DeleteTopic(ctx, p.Lines); err != nil {
-		t.Fatal(err)
+	for name, lines := range map[string]int{"fewer": 1, "more": 1000} {
+		t.Run(name, func(t *testing.T) {
+			p := NewPipeline(t, programs, realKafka(t).Address, time.Second, "space")
+			admin, ctx := p.admin()
+			p.CreateLines(4)
+			counter := p.Counter()
+			p.Publish(strings.Split(strings.Repeat("old ", 99)+"old", " ")...)
+			p.Watch.Lines(100)
+			p.Watch.Counted(20 * time.Second)
+			p.Watch.Check()
+			p.Watch.Stop()
+			if lines > 1 {
+				counter.Signal(syscall.SIGSTOP) // it sees the new topic when that is full
+			}
+			if _, err := admin.DeleteTopic(ctx, p.Lines); err != nil {
+				t.Fatal(err)
+			}
+			if lines == 1 {
+				counter.Stderr.Wait(t, 20*time.Second, "that it waits for the topic", func(text string) bool {
+					return strings.Contains(text, "waiting") && strings.Contains(text, p.Lines)
+				})
+			}
+			for late := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+				topics, err := admin.ListTopics(ctx, p.Lines)
+				if err == nil && !topics.Has(p.Lines) {
+					break
+				}
+				if time.Now().After(late) {
+					t.Fatalf("%s is still there: %v", p.Lines, err)
+				}
+			}
+			p.CreateLines(4)
+			p.Publish(strings.Split(strings.TrimSpace(strings.Repeat("new ", lines)), " ")...)
+			counter.Signal(syscall.SIGCONT)
+			refuses(t, counter, 1, p.Lines, "made anew", "new --group")
+		})
 	}
-	counter.Stderr.Wait(t, 20*time.Second, "that it waits for the topic", func(text string) bool {
-		return strings.Contains(text, "waiting") && strings.Contains(text, p.Lines)
-	})
-	if !counter.Running() {
-		t.Error("the counter ended when the topic was deleted")
-	}
-	p.CreateLines(4)
-	p.Publish("new")
-	refuses(t, counter, 1, p.Lines, "made anew", "new --group")
 }
 
 // A topic's limit for batches that is less than the counter's blocks: it writes smaller ones. A word's record beyond it cannot be
