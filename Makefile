@@ -59,7 +59,7 @@ test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER
 
 soak: ## break everything many times on a real Kafka, half an hour; DURATION=2m: a part of it; SEED=1 repeats one; BROKERS=3
 	SOAK=$(or $(DURATION),full) SOAK_SEED=$(SEED) SOAK_BROKERS=$(BROKERS) SOAK_RATE=$(RATE) \
-		go test -count=1 -v -timeout 3h -run '^TestSoak$$' wordcount/e2e/soak
+		go test -count=1 -v -timeout 3h -run '^Test(Soak|LeadersMove|FullDisk)$$' wordcount/e2e/soak
 
 fuzz: ## each fuzz test for FUZZTIME (10s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sed -E 's|^\./(.*)/[^/]*:func (.*)|\1 \2|' | sort | \

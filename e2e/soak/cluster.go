@@ -44,8 +44,9 @@ func (c *Cluster) Network(seat int, n Network) {
 	}
 }
 
-// StartCluster runs so many brokers, reached from so many seats. It is to be closed also when there is an error.
-func StartCluster(ctx context.Context, brokers, seats int) (*Cluster, error) {
+// StartCluster runs so many brokers, reached from so many seats. A single broker may have its data in a folder of this machine,
+// else data is empty. The cluster is to be closed also when there is an error.
+func StartCluster(ctx context.Context, brokers, seats int, data string) (*Cluster, error) {
 	c := &Cluster{brokers: make([]*e2e.Kafka, brokers), seats: make([][]*Proxy, seats)}
 	var err error
 	if c.network, err = network.New(ctx); err != nil {
@@ -74,7 +75,7 @@ func StartCluster(ctx context.Context, brokers, seats int) (*Cluster, error) {
 		}
 		direct = append(direct, "localhost:"+ports[seats])
 		starting.Go(func() {
-			c.brokers[b], failed[b] = startBroker(ctx, c.network, b, brokers, ports, map[string]string{
+			c.brokers[b], failed[b] = startBroker(ctx, c.network, b, brokers, ports, data, map[string]string{
 				"KAFKA_LISTENERS":                      strings.Join(listeners, ","),
 				"KAFKA_ADVERTISED_LISTENERS":           strings.Join(advertised, ","),
 				"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": strings.Join(protocols, ","),
@@ -89,7 +90,7 @@ func StartCluster(ctx context.Context, brokers, seats int) (*Cluster, error) {
 // host is the broker's name in the network.
 func host(broker int) string { return fmt.Sprintf("kafka-%d", broker+1) }
 
-func startBroker(ctx context.Context, in *testcontainers.DockerNetwork, broker, brokers int, ports []string, env map[string]string) (*e2e.Kafka, error) {
+func startBroker(ctx context.Context, in *testcontainers.DockerNetwork, broker, brokers int, ports []string, data string, env map[string]string) (*e2e.Kafka, error) {
 	var voters, exposed []string
 	for b := range brokers {
 		voters = append(voters, fmt.Sprintf("%d@%s:29093", b+1, host(b)))
@@ -120,12 +121,17 @@ func startBroker(ctx context.Context, in *testcontainers.DockerNetwork, broker, 
 	} {
 		env[name] = value
 	}
+	var binds []string
+	if data != "" {
+		env["KAFKA_LOG_DIRS"] = "/data"
+		binds = []string{data + ":/data"}
+	}
 	k := &e2e.Kafka{Address: "localhost:" + ports[len(ports)-1]}
 	var err error
 	k.Container, err = testcontainers.Run(ctx, e2e.KafkaImage,
 		network.WithNetwork([]string{host(broker)}, in),
 		testcontainers.WithExposedPorts(exposed...),
-		testcontainers.WithHostConfigModifier(func(hc *container.HostConfig) { hc.PortBindings = bindings }),
+		testcontainers.WithHostConfigModifier(func(hc *container.HostConfig) { hc.PortBindings, hc.Binds = bindings, binds }),
 		testcontainers.WithEnv(env),
 		testcontainers.WithWaitStrategy(wait.ForListeningPort(ports[len(ports)-1]+"/tcp").WithStartupTimeout(90*time.Second)))
 	if err != nil {

@@ -24,7 +24,7 @@ func TestLeadersMove(t *testing.T) {
 		t.Skip("make soak, as a whole, runs it")
 	}
 	e2e.UseLocalEngine()
-	cluster, err := StartCluster(t.Context(), 3, 1)
+	cluster, err := StartCluster(t.Context(), 3, 1, "")
 	t.Cleanup(func() {
 		if err := cluster.Close(); err != nil {
 			t.Logf("remove the brokers: %v", err)

@@ -45,7 +45,7 @@ func TestSoak(t *testing.T) {
 	if err := e2e.DockerAnswers(t.Context()); err != nil {
 		t.Fatalf("no Docker engine answers: %v", err)
 	}
-	cluster, err := StartCluster(t.Context(), settings.Brokers, seats)
+	cluster, err := StartCluster(t.Context(), settings.Brokers, seats, "")
 	t.Cleanup(func() {
 		if err := cluster.Close(); err != nil {
 			t.Logf("remove the brokers: %v", err)
