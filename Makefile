@@ -15,6 +15,8 @@ ARGS       ?=
 SCALE      ?= 1
 TESTARGS   ?=
 E2EARGS    ?=
+BENCHARGS  ?=
+BENCHTEXT  ?= bin/gcide.dict.dz
 FUZZTIME   ?= 10s
 DURATION   ?=
 SEED       ?=
@@ -24,7 +26,7 @@ RATE       ?=
 VULN       ?= optional
 
 .DEFAULT_GOAL := help
-.PHONY: run up down logs topics tail build test test-unit test-e2e soak fuzz lint format vet staticcheck vuln tidy-check tidy clean help
+.PHONY: run up down logs topics tail build test test-unit test-e2e soak bench fuzz lint format vet staticcheck vuln tidy-check tidy clean help
 
 run: ## Kafka (embedded) and the three services in one process; ARGS='--duration 30s' passes flags
 	@go run ./standalone/cmd/standalone $(ARGS)
@@ -60,6 +62,17 @@ test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER
 soak: ## break everything many times on a real Kafka, half an hour; DURATION=2m: a part of it; SEED=1 repeats one; BROKERS=3
 	SOAK=$(or $(DURATION),full) SOAK_SEED=$(SEED) SOAK_BROKERS=$(BROKERS) SOAK_RATE=$(RATE) \
 		go test -count=1 -v -timeout 3h -run '^Test(Soak|LeadersMove|FullDisk)$$' wordcount/e2e/soak
+
+# The text is Webster's dictionary of 1913 as Debian has it: 40 MB of English, most of it in the public domain.
+bench: $(BENCHTEXT) ## measure everything on a real Kafka (Docker on Linux), half an hour; BENCHARGS='--cases english --rounds 1'
+	go run ./bench/cmd/bench --text $(BENCHTEXT) --json bin/bench.json $(BENCHARGS)
+
+$(BENCHTEXT):
+	@mkdir -p $(@D)
+	@command -v apt-get >/dev/null || { echo "the text comes from Debian's package dict-gcide: put its gcide.dict.dz at $@, or any English text of 10 MB or more" >&2; exit 1; }
+	cd $(@D) && apt-get download dict-gcide && dpkg-deb --extract dict-gcide_*.deb dict-gcide
+	mv $(@D)/dict-gcide/usr/share/dictd/gcide.dict.dz $@
+	rm -r $(@D)/dict-gcide $(@D)/dict-gcide_*.deb
 
 fuzz: ## each fuzz test for FUZZTIME (10s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sed -E 's|^\./(.*)/[^/]*:func (.*)|\1 \2|' | sort | \

@@ -35,7 +35,7 @@ type Config struct {
 	LabInterval    time.Duration // between two lines of the lab
 	ProducedLines  int64         // of the producer and its contender
 	CostBytes      int64         // of the lines in each shape of the work
-	CostWindows    int           // that they are spread over in the base
+	Shapes         []Shape       // see Shapes
 }
 
 // Cases are all cases by their names, in the order in which they run.

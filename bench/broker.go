@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -14,7 +15,12 @@ import (
 	"github.com/testcontainers/testcontainers-go/wait"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"wordcount/internal/kafkaio"
 )
+
+// clientID is how the benchmark's own clients name themselves.
+const clientID = "wordcount-bench"
 
 // Broker is what the programs are measured on.
 type Broker struct {
@@ -36,25 +42,13 @@ func StartContainer(ctx context.Context) (b *Broker, err error) {
 		return nil, err
 	}
 	address := fmt.Sprintf("localhost:%d", ports[0])
-	controller := fmt.Sprintf("localhost:%d", ports[1])
+	env := map[string]string{"KAFKA_HEAP_OPTS": "-Xms1g -Xmx1g"}
+	for name, value := range brokerSettings(address, fmt.Sprintf("localhost:%d", ports[1])) {
+		env["KAFKA_"+strings.ToUpper(strings.ReplaceAll(name, ".", "_"))] = value
+	}
 	kafka, err := testcontainers.Run(ctx, KafkaImage,
 		testcontainers.WithHostConfigModifier(func(hc *container.HostConfig) { hc.NetworkMode = "host" }),
-		testcontainers.WithEnv(map[string]string{
-			"KAFKA_NODE_ID":                        "1",
-			"KAFKA_PROCESS_ROLES":                  "broker,controller",
-			"KAFKA_LISTENERS":                      "BROKER://" + address + ",CONTROLLER://" + controller,
-			"KAFKA_ADVERTISED_LISTENERS":           "BROKER://" + address,
-			"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
-			"KAFKA_INTER_BROKER_LISTENER_NAME":     "BROKER",
-			"KAFKA_CONTROLLER_LISTENER_NAMES":      "CONTROLLER",
-			"KAFKA_CONTROLLER_QUORUM_VOTERS":       "1@" + controller,
-			// One node: its internal topics cannot have the three replicas that are Kafka's default.
-			"KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR":         "1",
-			"KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
-			"KAFKA_TRANSACTION_STATE_LOG_MIN_ISR":            "1",
-			"KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS":         "0",
-			"KAFKA_HEAP_OPTS":                                "-Xms1g -Xmx1g",
-		}),
+		testcontainers.WithEnv(env),
 		testcontainers.WithWaitStrategy(wait.ForLog("Kafka Server started").WithStartupTimeout(time.Minute)))
 	defer func() {
 		if err != nil && kafka != nil {
@@ -76,6 +70,26 @@ func StartContainer(ctx context.Context) (b *Broker, err error) {
 		},
 		Close: func() error { return errors.Join(docker.Close(), testcontainers.TerminateContainer(kafka)) },
 	}, nil
+}
+
+// brokerSettings are those of one node that is broker and controller. What makes it faster or slower has Kafka's defaults.
+func brokerSettings(address, controller string) map[string]string {
+	return map[string]string{
+		"node.id":                        "1",
+		"process.roles":                  "broker,controller",
+		"listeners":                      "BROKER://" + address + ",CONTROLLER://" + controller,
+		"advertised.listeners":           "BROKER://" + address,
+		"listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"inter.broker.listener.name":     "BROKER",
+		"controller.listener.names":      "CONTROLLER",
+		"controller.quorum.voters":       "1@" + controller,
+		// One node: its internal topics cannot have the three replicas that are Kafka's default.
+		"offsets.topic.replication.factor":         "1",
+		"transaction.state.log.replication.factor": "1",
+		"transaction.state.log.min.isr":            "1",
+		// It delays only the start of the first counter of a group.
+		"group.initial.rebalance.delay.ms": "0",
+	}
 }
 
 // freePorts returns ports that nobody listened on just now.
@@ -128,13 +142,13 @@ func (b *Broker) version(ctx context.Context) (string, error) {
 	return "unknown", nil
 }
 
-// topic makes an output topic, with the broker's clock for its records.
+// topic makes an output topic, with the broker's clock for its records, and waits until it can be written.
 func (b *Broker) topic(ctx context.Context, name string, partitions int) error {
-	return b.admin(func(a *kadm.Client) error {
-		stamp := "LogAppendTime"
-		_, err := a.CreateTopic(ctx, int32(partitions), 1, map[string]*string{"message.timestamp.type": &stamp}, name)
-		return err
-	})
+	c := kafkaio.NewClient(kafkaio.Config{Brokers: b.Addresses, ClientID: clientID})
+	defer c.Close()
+	_, err := c.EnsureTopic(ctx, kafkaio.TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: 1,
+		Settings: map[string]string{"message.timestamp.type": "LogAppendTime"}})
+	return err
 }
 
 // records is how many records a topic holds that has no transactions.

@@ -1,4 +1,4 @@
-// Package bench measures the services against each other's promises on a broker: how fast a backlog drains compared with two loops
+// Package bench measures the services on a broker: how fast a backlog drains beside two loops
 // over franz-go that are not exactly once, how soon a window's counts are there, what the producer and the printer can do. All
 // that is compared runs one after the other on the same broker, as processes of their own, and its totals are verified equal.
 //

@@ -102,7 +102,7 @@ func (b *bench) latency(ctx context.Context, r *Report, name, text string, produ
 	sorted := slices.Sorted(slices.Values(l.All))
 	l.P50, l.P99, l.Max = quantile(sorted, 0.5), quantile(sorted, 0.99), sorted[len(sorted)-1]
 	r.Latencies = append(r.Latencies, l)
-	b.Log("latency, %s: p50 %.0f ms, p99 %.0f ms, at %.0f lines/s", name, l.P50*1e3, l.P99*1e3, l.LinesPerSecond)
+	b.Log("latency, %s: p50 %.0f ms, p99 %.0f ms, at %.1f lines/s", name, l.P50*1e3, l.P99*1e3, l.LinesPerSecond)
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (b *bench) watch(ctx context.Context, counts, batches string, n int, alive 
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute+3*time.Duration(n)*b.Interval,
 		fmt.Errorf("%d windows did not come in time", n))
 	defer cancel()
-	client := kafkaio.NewClient(kafkaio.Config{Brokers: b.Broker.Addresses, ClientID: "wordcount-bench"})
+	client := kafkaio.NewClient(kafkaio.Config{Brokers: b.Broker.Addresses, ClientID: clientID})
 	defer client.Close()
 	var positions []kafkaio.Position
 	for _, topic := range []string{counts, batches} {

@@ -32,7 +32,7 @@ var loadStart = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Write makes the topic, which must not be there yet, and fills it. It returns the number of lines.
 func (l *Load) Write(ctx context.Context, brokers []string) (lines int64, err error) {
-	client := kafkaio.NewClient(kafkaio.Config{Brokers: brokers, ClientID: "wordcount-bench"})
+	client := kafkaio.NewClient(kafkaio.Config{Brokers: brokers, ClientID: clientID})
 	defer client.Close()
 	if _, err := client.EnsureTopic(ctx, kafkaio.TopicSpec{Name: l.Topic, Partitions: l.Partitions, ReplicationFactor: 1,
 		Settings: map[string]string{"message.timestamp.type": "CreateTime", "retention.ms": "-1"}}); err != nil {

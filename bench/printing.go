@@ -39,7 +39,7 @@ func (b *bench) printing(ctx context.Context, r *Report) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Printing = &Printing{Rows: d.totals.Rows}
+	p := &Printing{Rows: d.totals.Rows}
 	until := string(wire.AppendTime(nil, loadStart.Add(time.Duration(b.Windows)*b.Interval).UnixMilli()))
 	for round := 1; round <= b.Rounds; round++ {
 		run, err := b.printOnce(ctx, d.counts, d.batches, `"window_end":"`+until+`"`)
@@ -48,9 +48,10 @@ func (b *bench) printing(ctx context.Context, r *Report) (err error) {
 		}
 		run.Round = round
 		run.RowsPerSecond = float64(d.totals.Rows) / float64(run.Wall)
-		r.Printing.Runs = append(r.Printing.Runs, run)
+		p.Runs = append(p.Runs, run)
 		b.Log("printing, round %d: %.2f million rows/s, CPU %.1f s, peak %d MB", round, run.RowsPerSecond/1e6, run.CPU, run.Peak>>20)
 	}
+	r.Printing = p
 	return nil
 }
 
@@ -58,7 +59,7 @@ func (b *bench) printing(ctx context.Context, r *Report) (err error) {
 func (b *bench) printOnce(ctx context.Context, counts, batches, last string) (run PrintingRun, err error) {
 	shown, stdout := io.Pipe()
 	printing, err := b.Programs.start(ctx, stdout, printerProgram, "--brokers", b.brokers(), "--counts-topic", counts, "--batches-topic", batches,
-		"--from-beginning", "--format", "json", "--num", "10", "--metrics-addr", "")
+		"--from-beginning", "--format", "json", "--num", "10", "--metrics-addr", "", "--http", "127.0.0.1:0") // with the page, as a printer has it unless told otherwise
 	if err != nil {
 		return run, err
 	}

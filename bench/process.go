@@ -3,12 +3,15 @@ package bench
 import (
 	"bytes"
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +21,8 @@ import (
 type Programs struct {
 	// Command returns the program's file, and what it needs in its environment.
 	Command func(name string) (file string, env []string)
+	// Versions of what they are built from, by name.
+	Versions map[string]string
 }
 
 // Program names.
@@ -38,14 +43,42 @@ func BuildPrograms(ctx context.Context, dir string) (Programs, error) {
 	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
 		return Programs{}, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	return Programs{func(name string) (string, []string) { return filepath.Join(dir, name), nil }}, nil
+	p := Programs{Command: func(name string) (string, []string) { return filepath.Join(dir, name), nil }, Versions: make(map[string]string)}
+	for _, name := range []string{loopProgram, counterProgram} {
+		info, err := buildinfo.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return Programs{}, fmt.Errorf("read what %s was built from: %w", name, err)
+		}
+		p.addVersions(info)
+	}
+	return p, nil
+}
+
+func (p Programs) addVersions(info *debug.BuildInfo) {
+	p.Versions["Go"] = info.GoVersion
+	for _, d := range info.Deps {
+		switch d.Path {
+		case "github.com/segmentio/kafka-go", "github.com/twmb/franz-go":
+			p.Versions[path.Base(d.Path)] = d.Version
+		}
+	}
+	settings := make(map[string]string)
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if revision := settings["vcs.revision"]; revision != "" {
+		if settings["vcs.modified"] == "true" {
+			revision += " with changes"
+		}
+		p.Versions["wordcount"] = revision
+	}
 }
 
 // Usage is what a process took.
 type Usage struct {
 	Wall    time.Duration // from its start to its exit
 	CPU     time.Duration // user and system
-	MaxRSS  int64         // bytes, the most memory that was resident
+	MaxRSS  int64         // bytes, the most memory that was resident; on Linux as of at most 20 ms before the exit
 	Started time.Time
 }
 
@@ -70,16 +103,18 @@ func (p Programs) start(ctx context.Context, stdout io.Writer, name string, args
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+	states := make(chan *os.ProcessState, 1)
+	go func() {
+		if err := s.cmd.Wait(); err != nil {
+			s.err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, s.stderr.String())
+		}
+		s.usage.Wall = time.Since(s.started)
+		states <- s.cmd.ProcessState
+	}()
 	go func() {
 		defer close(s.exited)
-		err := s.cmd.Wait()
-		s.usage = Usage{Wall: time.Since(s.started), Started: s.started}
-		if err != nil {
-			s.err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, s.stderr.String())
-			return
-		}
-		s.usage.CPU = s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()
-		s.usage.MaxRSS = maxRSS(s.cmd.ProcessState.SysUsage().(*syscall.Rusage))
+		peak, state := peakMemory(s.cmd.Process, states)
+		s.usage.Started, s.usage.MaxRSS, s.usage.CPU = s.started, peak, state.UserTime()+state.SystemTime()
 	}()
 	return s, nil
 }

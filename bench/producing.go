@@ -30,7 +30,7 @@ func (b *bench) producing(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
-	r.Producing = &Producing{Lines: b.ProducedLines}
+	p := &Producing{Lines: b.ProducedLines}
 	for round := 1; round <= b.Rounds; round++ {
 		for _, program := range []string{loop.KafkaGoWriter, producerProgram} {
 			run, err := b.produceOnce(ctx, program, file)
@@ -38,10 +38,11 @@ func (b *bench) producing(ctx context.Context, r *Report) error {
 				return err
 			}
 			run.Round = round
-			r.Producing.Runs = append(r.Producing.Runs, run)
+			p.Runs = append(p.Runs, run)
 			b.Log("producing, round %d: %s %.2f million lines/s, CPU %.1f s", round, program, run.LinesPerSecond/1e6, run.CPU)
 		}
 	}
+	r.Producing = p
 	return nil
 }
 

@@ -3,9 +3,9 @@ package bench
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -40,21 +40,9 @@ func newReport(ctx context.Context, cfg Config) (*Report, error) {
 		Machine:  machine(),
 		Cores:    runtime.NumCPU(),
 		Broker:   cfg.Broker.Describe,
-		Versions: map[string]string{"Kafka": kafka, "Go": runtime.Version()},
+		Versions: map[string]string{"Kafka": kafka},
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, d := range info.Deps {
-			switch d.Path {
-			case "github.com/segmentio/kafka-go", "github.com/twmb/franz-go":
-				r.Versions[d.Path[strings.LastIndexByte(d.Path, '/')+1:]] = d.Version
-			}
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				r.Versions["wordcount"] = s.Value
-			}
-		}
-	}
+	maps.Copy(r.Versions, cfg.Programs.Versions)
 	return r, nil
 }
 

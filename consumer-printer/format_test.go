@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,18 +16,31 @@ import (
 // formatCases are the batches of the golden files, in order.
 var formatCases = []Batch{
 	{ // the one of DESIGN.md
-		WindowStart: testEnd - 5000, WindowEnd: testEnd, Lines: 2, Words: 6, DistinctWords: 3, ClosedAt: testEnd + 262,
+		WindowStart: testEnd - 5000, WindowEnd: testEnd, Lines: 2, Words: 6, DistinctWords: 3, Matching: 3, ClosedAt: testEnd + 262, AppendedAt: testEnd + 266,
 		Top: []WordCount{{"spark", 3}, {"streaming", 2}, {"hello", 1}},
 	},
-	{WindowStart: testEnd, WindowEnd: testEnd + 5000, ClosedAt: testEnd + 5250}, // an empty one
+	{WindowStart: testEnd, WindowEnd: testEnd + 5000, ClosedAt: testEnd + 5250, AppendedAt: testEnd + 5251}, // an empty one
 	{ // more words than are shown, and late lines
-		WindowStart: testEnd + 5000, WindowEnd: testEnd + 10000, Lines: 1234567, LateLines: 7, Words: 12345678901, DistinctWords: 3, ClosedAt: testEnd + 10001,
+		WindowStart: testEnd + 5000, WindowEnd: testEnd + 10000, Lines: 1234567, LateLines: 7, Words: 12345678901, DistinctWords: 3, Matching: 3, ClosedAt: testEnd + 10001, AppendedAt: testEnd + 71500,
 		Top: []WordCount{{"", 12345678900}, {"tab\there", 1}},
 	},
 	{ // fractions of a second, and what repr and JSON escape
-		WindowStart: testEnd + 9900, WindowEnd: testEnd + 10100, Lines: 5, Words: 9, DistinctWords: 6, ClosedAt: testEnd + 10110,
+		WindowStart: testEnd + 9900, WindowEnd: testEnd + 10100, Lines: 5, Words: 9, DistinctWords: 6, Matching: 6, ClosedAt: testEnd + 10110, AppendedAt: testEnd + 11360,
 		Top: []WordCount{{"it's", 4}, {`"`, 1}, {"\\\x00\r", 1}, {"<b>&", 1}, {"\u2028\u00a0\u00ad", 1}, {"漢字\U0001f600", 1}},
 	},
+}
+
+// tableCases are more batches of the golden files of tables.
+var tableCases = []Batch{
+	{ // scripts, widths, and what must not reach a terminal
+		WindowStart: testEnd + 15000, WindowEnd: testEnd + 20000, Lines: 40, Words: 100, DistinctWords: 31, Matching: 31, ClosedAt: testEnd + 20300, AppendedAt: testEnd + 3*3600_000,
+		Top: []WordCount{{"日本語", 40}, {"привет", 20}, {"می\u200cخواهم", 10}, {"हिन्दी", 5}, {"👩\u200d🚀", 3}, {"café\u0301", 2},
+			{"\x1b[31mred", 2}, {"\u202eevil", 1}, {"", 1}, {"a b", 1}, {"'quoted'", 1}, {`back\slash`, 1}, {strings.Repeat("long", 25000), 1}, {strings.Repeat("漢", 50), 1}},
+	},
+}
+
+func sized(columns, rows int) func() (int, int) {
+	return func() (int, int) { return columns, rows }
 }
 
 func TestFormatsGolden(t *testing.T) {
@@ -34,10 +48,28 @@ func TestFormatsGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, format := range map[string]formatter{"pprint": newPprint(time.UTC), "pprint-berlin": newPprint(berlin), "json": appendJSON} {
+	formats := map[string]formatter{"pprint": newPprint(time.UTC), "pprint-berlin": newPprint(berlin), "json": appendJSON}
+	for name, t := range map[string]table{
+		"table":           {},
+		"table-32":        {size: sized(10, 100)}, // as narrow as it gets
+		"table-40":        {size: sized(40, 24)},
+		"table-120":       {size: sized(300, 24), colours: true}, // as wide as it gets
+		"table-refreshed": {size: sized(60, 9), refresh: true},
+	} {
+		t.zone = time.UTC
+		if t.size == nil {
+			t.size = terminal{}.size
+		}
+		formats[name] = t.format
+	}
+	for name, format := range formats {
+		cases := formatCases
+		if strings.HasPrefix(name, "table") {
+			cases = slices.Concat(cases, tableCases)
+		}
 		var got []byte
-		for i := range formatCases {
-			got = format(got, &formatCases[i])
+		for i := range cases {
+			got = format(got, &cases[i])
 		}
 		path := "testdata/" + name + ".golden"
 		if *update {
@@ -123,8 +155,10 @@ func TestJSONIsJSON(t *testing.T) {
 		for _, w := range o.Counts {
 			got.Top = append(got.Top, WordCount(w))
 		}
-		if !equal(got, *b) || o.More != b.More() || o.Counts == nil || bytes.Count(line, []byte("\n")) != 1 {
-			t.Errorf("%s\nis %+v, want %+v", line, o, *b)
+		want := *b
+		want.Matching, want.AppendedAt = 0, 0 // it does not say these
+		if !equal(got, want) || o.More != b.More() || o.Counts == nil || bytes.Count(line, []byte("\n")) != 1 {
+			t.Errorf("%s\nis %+v, want %+v", line, o, want)
 		}
 	}
 }

@@ -19,14 +19,17 @@ type Batch struct {
 	Lines, LateLines       int64       // of the whole batch
 	Words, DistinctWords   int64       // of the whole batch
 	ClosedAt               int64       // when the last share was closed, milliseconds since the epoch
+	AppendedAt             int64       // when Kafka appended the last share's record, milliseconds since the epoch
+	Matching               int64       // distinct words that may be shown: all of them, or those that pass the filter
 	Top                    []WordCount // the words to show, in order
+	Page                   *pageWords  // for the page; nil when there is none
 	// Cut tells what retention has removed of the batch, which cannot be shown then: everything above but the window may be wrong.
 	// It is empty for a complete batch.
 	Cut string
 }
 
-// More tells whether the batch has words that are not in Top.
-func (b *Batch) More() bool { return b.DistinctWords > int64(len(b.Top)) }
+// More tells whether the batch has words that may be shown and are not in Top.
+func (b *Batch) More() bool { return b.Matching > int64(len(b.Top)) }
 
 // Joiner puts batches together from the records of the 2·Q partitions of word-counts and batches, of which Kafka shows each
 // transaction partition by partition, in any order. It yields windows in order of time, each at most once.
@@ -43,10 +46,12 @@ func (b *Batch) More() bool { return b.DistinctWords > int64(len(b.Top)) }
 // not over, and of those only the words that may be shown. It knows no Kafka and no clock; it is one goroutine's.
 type Joiner struct {
 	limit   int
-	over    int64     // end of the newest window that is over
-	open    []*window // the others of which something was seen, by end
-	counts  []rowLog  // what is known of word-counts/q
-	batches []int64   // end of the newest window that batches/q has shown
+	filter  *wordFilter // which words may be shown; nil: all
+	page    *pageKeeper // what is kept for the page besides; nil: nothing
+	over    int64       // end of the newest window that is over
+	open    []*window   // the others of which something was seen, by end
+	counts  []rowLog    // what is known of word-counts/q
+	batches []int64     // end of the newest window that batches/q has shown
 }
 
 type rowLog struct {
@@ -63,7 +68,9 @@ type window struct {
 	lines      int64
 	late       int64
 	closedAt   int64
+	appendedAt int64
 	shares     []share // by partition
+	crowded    bool    // it has more words than could be kept for the page
 }
 
 // share is a partition's part of a window.
@@ -72,7 +79,9 @@ type share struct {
 	distinct, words int64 // announced
 	announced       bool
 	announcedAt     time.Time
+	matching        int64 // rows seen that pass the filter
 	top             topWords
+	page            *pageShare // nil when nothing was kept for the page
 }
 
 // NewJoiner returns a Joiner for topics of that many partitions, which yields the windows that end after a time (milliseconds since
@@ -106,13 +115,19 @@ func (j *Joiner) Count(q int32, row *wire.CountRow) error {
 	s := &w.shares[q]
 	s.rows++
 	s.sum += row.Count
-	s.top.add(row.Word, row.Count, j.limit)
+	if j.filter == nil || j.filter.matches(row.Word) {
+		s.matching++
+		s.top.add(row.Word, row.Count, j.limit)
+	}
+	if j.page != nil {
+		j.page.keep(w, s, row)
+	}
 	return w.check(q)
 }
 
-// Batch takes in a record of batches/q that was received at a time of the clock that CaughtUp uses. An error means that the topics
-// hold what no counter writes.
-func (j *Joiner) Batch(q int32, b wire.Batch, received time.Time) error {
+// Batch takes in a record of batches/q that Kafka appended at a time, in milliseconds since the epoch, and that was received at
+// a time of the clock that CaughtUp uses. An error means that the topics hold what no counter writes.
+func (j *Joiner) Batch(q int32, b wire.Batch, appended int64, received time.Time) error {
 	end := b.WindowEnd.UnixMilli()
 	j.batches[q] = max(j.batches[q], end)
 	if end <= j.over {
@@ -135,6 +150,7 @@ func (j *Joiner) Batch(q int32, b wire.Batch, received time.Time) error {
 	}
 	w.lines, w.late = b.Lines, b.LateLines
 	w.closedAt = max(w.closedAt, b.ClosedAt.UnixMilli())
+	w.appendedAt = max(w.appendedAt, appended)
 	if !s.announced {
 		w.announced++
 		s.announced, s.announcedAt = true, received
@@ -165,7 +181,7 @@ func (j *Joiner) Next() (Batch, bool) {
 			return Batch{}, false
 		}
 	}
-	b := Batch{WindowStart: w.start, WindowEnd: w.end, Lines: w.lines, LateLines: w.late, ClosedAt: w.closedAt}
+	b := Batch{WindowStart: w.start, WindowEnd: w.end, Lines: w.lines, LateLines: w.late, ClosedAt: w.closedAt, AppendedAt: w.appendedAt}
 	waiting := false
 	for q := range w.shares {
 		s := &w.shares[q]
@@ -179,12 +195,16 @@ func (j *Joiner) Next() (Batch, bool) {
 		}
 		b.Words += s.words
 		b.DistinctWords += s.distinct
+		b.Matching += s.matching
 	}
 	switch {
 	case b.Cut == "" && waiting:
 		return Batch{}, false
 	case b.Cut == "":
 		b.Top = mergeTop(w.shares, j.limit)
+	}
+	if j.page != nil {
+		b.Page = j.page.take(w)
 	}
 	j.over = w.end
 	j.open[0] = nil

@@ -162,43 +162,43 @@ func TestContradictions(t *testing.T) {
 		want  string // "" for none
 	}{
 		{"the same record twice", func(j *Joiner) error {
-			return errors.Join(j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), tick(0)), j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), tick(0)))
+			return errors.Join(j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), 0, tick(0)), j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), 0, tick(0)))
 		}, ""},
 		{"another record of the same share", func(j *Joiner) error {
-			return errors.Join(j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), tick(0)), j.Batch(0, testBatch(testEnd, 0, 2, 2, 1), tick(0)))
+			return errors.Join(j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), 0, tick(0)), j.Batch(0, testBatch(testEnd, 0, 2, 2, 1), 0, tick(0)))
 		}, "the window ending 2026-01-21T21:25:30Z has two records that contradict each other"},
 		{"lines differ", func(j *Joiner) error {
 			b := testBatch(testEnd, 1, 2, 1, 1)
 			b.Lines++
-			return errors.Join(j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), tick(0)), j.Batch(1, b, tick(0)))
+			return errors.Join(j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), 0, tick(0)), j.Batch(1, b, 0, tick(0)))
 		}, "two records that contradict each other"},
 		{"late lines differ", func(j *Joiner) error {
 			b := testBatch(testEnd, 1, 2, 1, 1)
 			b.LateLines++
-			return errors.Join(j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), tick(0)), j.Batch(1, b, tick(0)))
+			return errors.Join(j.Batch(0, testBatch(testEnd, 0, 2, 1, 1), 0, tick(0)), j.Batch(1, b, 0, tick(0)))
 		}, "two records that contradict each other"},
 		{"record of another number of partitions", func(j *Joiner) error {
-			return j.Batch(0, testBatch(testEnd, 0, 4, 1, 1), tick(0))
+			return j.Batch(0, testBatch(testEnd, 0, 4, 1, 1), 0, tick(0))
 		}, "the record is of 4 partitions, the topic has 2"},
 		{"the same before the start", func(j *Joiner) error {
-			return j.Batch(0, testBatch(testEnd-5000, 0, 4, 1, 1), tick(0))
+			return j.Batch(0, testBatch(testEnd-5000, 0, 4, 1, 1), 0, tick(0))
 		}, ""},
 		{"record in a wrong partition", func(j *Joiner) error {
-			return j.Batch(0, testBatch(testEnd, 1, 2, 1, 1), tick(0))
+			return j.Batch(0, testBatch(testEnd, 1, 2, 1, 1), 0, tick(0))
 		}, "the record is partition 1's and stands in partition 0"},
 		{"more rows than announced", func(j *Joiner) error {
-			return errors.Join(j.Batch(1, testBatch(testEnd, 1, 2, 1, 1), tick(0)), j.Count(1, testRow(testEnd, "a", 1)), j.Count(1, testRow(testEnd, "b", 1)))
+			return errors.Join(j.Batch(1, testBatch(testEnd, 1, 2, 1, 1), 0, tick(0)), j.Count(1, testRow(testEnd, "a", 1)), j.Count(1, testRow(testEnd, "b", 1)))
 		}, "has 2 rows in partition 1, and its record says 1"},
 		{"the same, the record last", func(j *Joiner) error {
-			return errors.Join(j.Count(1, testRow(testEnd, "a", 1)), j.Count(1, testRow(testEnd, "b", 1)), j.Batch(1, testBatch(testEnd, 1, 2, 1, 1), tick(0)))
+			return errors.Join(j.Count(1, testRow(testEnd, "a", 1)), j.Count(1, testRow(testEnd, "b", 1)), j.Batch(1, testBatch(testEnd, 1, 2, 1, 1), 0, tick(0)))
 		}, "has 2 rows in partition 1, and its record says 1"},
 		{"another sum than announced", func(j *Joiner) error {
-			return errors.Join(j.Batch(1, testBatch(testEnd, 1, 2, 3, 1), tick(0)), j.Count(1, testRow(testEnd, "a", 2)))
+			return errors.Join(j.Batch(1, testBatch(testEnd, 1, 2, 3, 1), 0, tick(0)), j.Count(1, testRow(testEnd, "a", 2)))
 		}, "has counts that add up to 2 in partition 1, and its record says 3"},
 		{"another interval", func(j *Joiner) error {
 			row := testRow(testEnd, "a", 1)
 			row.WindowStart -= 5000
-			return errors.Join(j.Batch(1, testBatch(testEnd, 1, 2, 1, 1), tick(0)), j.Count(1, row))
+			return errors.Join(j.Batch(1, testBatch(testEnd, 1, 2, 1, 1), 0, tick(0)), j.Count(1, row))
 		}, "the window ending 2026-01-21T21:25:30Z starts at 2026-01-21T21:25:20Z, and elsewhere at 2026-01-21T21:25:25Z"},
 	} {
 		err := tc.steps(NewJoiner(2, 10, testEnd-5000))
@@ -213,7 +213,7 @@ func TestNothingTwice(t *testing.T) {
 	j := NewJoiner(1, 10, FromBeginning)
 	shown := 0
 	for range 3 {
-		if err := errors.Join(j.Batch(0, testBatch(testEnd, 0, 1, 2, 1), tick(0)), j.Count(0, testRow(testEnd, "a", 2))); err != nil {
+		if err := errors.Join(j.Batch(0, testBatch(testEnd, 0, 1, 2, 1), 0, tick(0)), j.Count(0, testRow(testEnd, "a", 2))); err != nil {
 			t.Fatal(err)
 		}
 		for _, ok := j.Next(); ok; _, ok = j.Next() {
@@ -235,17 +235,17 @@ func TestCutIsSaid(t *testing.T) {
 		}
 	}
 	// Partition 1 has lost a record, then partition 0 some rows, then all rows without a later one.
-	j.Batch(0, testBatch(testEnd, 0, 2, 0, 0), tick(0))
+	j.Batch(0, testBatch(testEnd, 0, 2, 0, 0), 0, tick(0))
 	next("false ")
-	j.Batch(1, testBatch(testEnd+5000, 1, 2, 0, 0), tick(0))
+	j.Batch(1, testBatch(testEnd+5000, 1, 2, 0, 0), 0, tick(0))
 	next("true the record in partition 1")
-	j.Batch(0, testBatch(testEnd+5000, 0, 2, 3, 3), tick(0))
+	j.Batch(0, testBatch(testEnd+5000, 0, 2, 3, 3), 0, tick(0))
 	j.Count(0, testRow(testEnd+5000, "a", 1))
 	next("false ")
 	j.Count(0, testRow(testEnd+10000, "a", 1))
 	next("true 2 of the 3 rows in partition 0")
-	j.Batch(0, testBatch(testEnd+10000, 0, 2, 1, 1), tick(5))
-	j.Batch(1, testBatch(testEnd+10000, 1, 2, 1, 1), tick(5))
+	j.Batch(0, testBatch(testEnd+10000, 0, 2, 1, 1), 0, tick(5))
+	j.Batch(1, testBatch(testEnd+10000, 1, 2, 1, 1), 0, tick(5))
 	j.CaughtUp(1, tick(6))
 	next("false ") // nothing says that rows were removed
 	j.Cut(1)
@@ -279,7 +279,7 @@ func BenchmarkJoiner(b *testing.B) {
 				}
 				n++
 			}
-			if err := j.Batch(int32(q), testBatch(end, q, partitions, sum, words), tick(0)); err != nil {
+			if err := j.Batch(int32(q), testBatch(end, q, partitions, sum, words), 0, tick(0)); err != nil {
 				b.Fatal(err)
 			}
 		}

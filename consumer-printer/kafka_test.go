@@ -172,7 +172,7 @@ func newRunning(b *broker, change func(c *Config)) *running {
 	}
 	r.config = Config{
 		Kafka:    service.Kafka{Brokers: []string{b.addr}, CountsTopic: countsTopic, BatchesTopic: batchesTopic},
-		Settings: Settings{Format: "pprint", Num: 10, TimeZone: "UTC"},
+		Settings: Settings{Format: "pprint", Num: 10, Sort: "count", TimeZone: "UTC"},
 		Runtime:  service.Runtime{Log: slog.New(slog.NewTextHandler(r.logs, nil)), Metrics: r.metrics, Health: r.health, Stdout: writes(r.writes)},
 		Shown:    func(end time.Time) { r.shown <- end },
 	}

@@ -165,6 +165,9 @@ func read(l *logs, limit int, after int64) *reading {
 	return r
 }
 
+// writing is how long after its closing a share is appended, in milliseconds.
+const writing = 7
+
 func tick(n int64) time.Time { return time.Unix(0, n) }
 
 func (r *reading) readCounts(q int) {
@@ -182,7 +185,7 @@ func (r *reading) readCounts(q int) {
 func (r *reading) readBatches(q int) {
 	r.batches[q].step(r.logs, func() {}, func(b wire.Batch) {
 		r.records[q][b.WindowEnd.UnixMilli()] = b
-		if err := r.joiner.Batch(int32(q), b, tick(r.now)); err != nil && r.err == nil {
+		if err := r.joiner.Batch(int32(q), b, b.ClosedAt.UnixMilli()+writing, tick(r.now)); err != nil && r.err == nil {
 			r.err = err
 		}
 	})
@@ -245,9 +248,11 @@ func (r *reading) shown(w *testWindow, limit int) Batch {
 		for word, n := range share {
 			b.Words += n
 			b.DistinctWords++
+			b.Matching++
 			b.Top = append(b.Top, WordCount{word, n})
 		}
 	}
+	b.AppendedAt = b.ClosedAt + writing
 	for i := range b.Top { // the simplest sort there is
 		for k := range b.Top[:i] {
 			if x, y := b.Top[i], b.Top[k]; x.Count > y.Count || x.Count == y.Count && x.Word < y.Word {

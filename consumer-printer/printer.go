@@ -1,7 +1,8 @@
-// Package printer shows the batches of the word count as Spark Streaming's pprint would. It reads the topics word-counts and
-// batches, committed records only, puts together what belongs to one window (see Joiner), and writes each complete batch to standard
-// output with one Write, in order of time. It has no consumer group and commits nothing: every printer shows everything, from the
-// batches that close after its start, or from the oldest that the topics hold.
+// Package printer shows the batches of the word count: as Spark Streaming's pprint would, as a table, or as JSON; and on a live page
+// (package page). It reads the topics word-counts and batches, committed records only, puts together what belongs to one window
+// (see Joiner), and writes each complete batch to standard output with one Write, in order of time. It has no consumer group and
+// commits nothing: every printer shows everything, from the batches that close after its start, or from the oldest that the topics
+// hold.
 //
 // A record that cannot be parsed, or that contradicts another, ends the printer with an error that says where it stands and what to
 // do: the topics are the counters' alone, and totals that may be wrong are worse than none.
@@ -19,10 +20,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"syscall"
 	"time"
 
+	"wordcount/consumer-printer/page"
 	"wordcount/internal/kafkaio"
+	"wordcount/internal/service"
 	"wordcount/internal/wire"
 )
 
@@ -33,6 +37,7 @@ type printer struct {
 	client  *kafkaio.Client
 	format  formatter
 	metrics *metrics
+	page    *page.Page // nil: none is served
 
 	clockSkew  int64 // milliseconds; see defaultClockSkew
 	partitions int   // of both topics when the printer started
@@ -52,6 +57,11 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer p.client.Close()
+	stop, err := p.servePage()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	err = p.run(ctx)
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
@@ -68,7 +78,7 @@ func newPrinter(cfg Config) (*printer, error) {
 	if err := cfg.Settings.Validate(); err != nil {
 		return nil, err
 	}
-	format, err := cfg.formatter()
+	zone, err := cfg.zone()
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +91,35 @@ func newPrinter(cfg Config) (*printer, error) {
 		cfg:       cfg,
 		log:       cfg.Runtime.Log,
 		client:    kafkaio.NewClient(client),
-		format:    format,
+		format:    cfg.formatter(zone),
 		metrics:   newMetrics(cfg.Runtime.Metrics),
 		clockSkew: defaultClockSkew,
 	}, nil
 }
+
+// servePage serves the live page, if there is to be one, until stop is called.
+func (p *printer) servePage() (stop func(), err error) {
+	if p.cfg.HTTP == "" {
+		return func() {}, nil
+	}
+	p.page = page.New(wordPartition)
+	endpoint, err := service.Listen("http", p.cfg.HTTP, p.page, p.log)
+	if err != nil {
+		return nil, err
+	}
+	url := endpoint.URL() + "/"
+	p.log.Info("serving the live page", "url", url)
+	if p.cfg.Serving != nil {
+		p.cfg.Serving(url)
+	}
+	return func() {
+		p.page.Close()
+		endpoint.Close(lastRequests)
+	}, nil
+}
+
+// lastRequests is how long a graceful end waits for requests to the page.
+const lastRequests = time.Second
 
 func (p *printer) run(ctx context.Context) error {
 	if err := p.checkTopics(ctx); err != nil {
@@ -105,6 +139,10 @@ func (p *printer) run(ctx context.Context) error {
 // follow reads and shows from a start on.
 func (p *printer) follow(ctx context.Context, s start) error {
 	p.joiner = NewJoiner(len(s.counts), p.cfg.Num, s.after)
+	p.joiner.filter = parseFilter(p.cfg.Filter)
+	if p.page != nil {
+		p.joiner.page = &pageKeeper{limit: page.KeptBytes}
+	}
 	p.reader = p.client.NewReader(p.positions(s))
 	defer p.reader.Close()
 	p.log.Info("reading", "counts_topic", p.cfg.CountsTopic, "batches_topic", p.cfg.BatchesTopic, "partitions", len(s.counts), "batches", s)
@@ -160,6 +198,7 @@ func (p *printer) show(ctx context.Context) error {
 
 func (p *printer) write(b *Batch) error {
 	const keep = 1 << 20 // bytes; a larger batch leaves its memory to the collector
+	slices.SortFunc(b.Top, wordOrders[p.cfg.Sort])
 	text := p.format(p.text[:0], b)
 	if p.text = text; cap(text) > keep {
 		p.text = nil
@@ -170,6 +209,9 @@ func (p *printer) write(b *Batch) error {
 	end := time.UnixMilli(b.WindowEnd)
 	p.metrics.batches.Inc()
 	p.metrics.endToEnd.Observe(max(time.Since(end), 0).Seconds())
+	if p.page != nil {
+		addToPage(p.page, b)
+	}
 	if p.cfg.Shown != nil {
 		p.cfg.Shown(end)
 	}

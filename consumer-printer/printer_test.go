@@ -281,3 +281,16 @@ func TestStopWhileWriting(t *testing.T) {
 	}
 	b.check(r.expectEnd())
 }
+
+// What is shown is a choice of the most frequent words that pass the filter, in the order asked for; the totals are the batch's.
+func TestChoiceOfWords(t *testing.T) {
+	b := newBroker(t, 2, countsTopic, batchesTopic)
+	b.close(b.counted(0, "spark spark spark stream stream streaming hello hello hello hello"))
+	r := startPrinter(b, func(c *Config) {
+		c.FromBeginning, c.Num, c.Sort, c.Filter, c.Format = true, 2, "word", "s*", "json"
+	})
+	r.expect(`{"window_start":"2026-01-21T21:25:25Z","window_end":"2026-01-21T21:25:30Z","lines":0,"late_lines":0,"words":10,"distinct_words":4,` +
+		`"closed_at":"2026-01-21T21:25:30.1Z","counts":[{"word":"spark","count":3},{"word":"stream","count":2}],"more":true}` + "\n")
+	r = startPrinter(b, func(c *Config) { c.FromBeginning, c.Sort, c.Filter = true, "word", "streaming hello" })
+	r.expect(block(0, "('hello', 4)", "('streaming', 1)"))
+}

@@ -65,7 +65,7 @@ func (p *printer) readBatches(f *kafkaio.Fetched) error {
 	for f.Next(&rec) {
 		b, err := wire.ParseBatch(rec.Value)
 		if err == nil {
-			err = p.joiner.Batch(f.Partition, b, received)
+			err = p.joiner.Batch(f.Partition, b, rec.Time, received)
 		}
 		if err != nil {
 			return unusable(f, rec.Offset, err)

@@ -160,6 +160,7 @@ func (p *printer) lastOf(ctx context.Context, spans []span, newest map[int32]new
 			found := false
 			for f.Next(&rec) {
 				if rec.Offset < end {
+					rec.Value = append(last.Value[:0], rec.Value...) // the next batch may take its place
 					last, found = rec, true
 				}
 			}

@@ -279,7 +279,7 @@ func (t *combineTask) flush(ctx context.Context) error {
 	t.combiner.Flush(limit, t.known, func(q int, record []byte) { t.packers[q].append(now, nil, record) })
 	outputs := make([]kafkaio.Output, t.partitions)
 	for q := range outputs {
-		outputs[q] = kafkaio.Output{Topic: shuffle, Partition: int32(q), Batches: t.packers[q].batches}
+		outputs[q] = kafkaio.Output{Topic: shuffle, Partition: int32(q), Batches: t.packers[q].all()}
 	}
 	var offsets []kafkaio.Offset
 	if watermark != wire.NoWatermark { // else nothing is known yet that would be worth resuming from
@@ -292,7 +292,7 @@ func (t *combineTask) flush(ctx context.Context) error {
 		return err
 	}
 	for q := range t.packers {
-		t.packers[q].reset()
+		t.packers[q].sent()
 	}
 	t.flushed = time.Now()
 	t.skew.sent(until, size)

@@ -73,7 +73,7 @@ func encodeBatch(b *kafkaio.RecordBatch, h batchHeader) []byte {
 	v := reflect.ValueOf(b).Elem()
 	data := append([]byte(nil), field(v, "buf").Bytes()...)
 	baseTime, maxTime := field(v, "baseTime").Int(), field(v, "maxTime").Int()
-	var attributes uint16
+	attributes := uint16(field(v, "compression").Int())
 	if h.appendTime >= 0 {
 		attributes |= 1 << 3
 		maxTime = h.appendTime

@@ -1,6 +1,7 @@
 package counter
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math"
@@ -77,6 +78,7 @@ func committed(l *memoryLog) (records []kafkaio.Record, err error) {
 		}
 		var rec kafkaio.Record
 		for f.Next(&rec) {
+			rec.Key, rec.Value = bytes.Clone(rec.Key), bytes.Clone(rec.Value)
 			records = append(records, rec)
 		}
 		if f.Err() != nil {

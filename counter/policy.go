@@ -2,6 +2,7 @@ package counter
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"wordcount/counter/window"
@@ -12,6 +13,8 @@ import (
 const (
 	flushAge   = 5 * time.Second // a line is committed that soon, whatever the interval
 	earlyFlush = 100 * time.Millisecond
+	// While more lines wait to be read, the windows that close in this time share a transaction.
+	backlogFlush = 100 * time.Millisecond
 
 	maxAheadWindows = 12
 )
@@ -30,8 +33,10 @@ var production = limits{flush: 16 << 20, early: 1 << 20, ahead: 64 << 20}
 func (t *combineTask) flushNow() bool {
 	c := t.combiner
 	switch {
-	case c.Closes(), c.Size() >= t.limits.flush:
+	case c.Size() >= t.limits.flush:
 		return true
+	case c.Closes():
+		return !t.behind() || time.Since(t.flushed) >= backlogFlush
 	case c.Pending().Lines == 0:
 		return false
 	case time.Since(t.flushed) >= flushAge:
@@ -39,6 +44,11 @@ func (t *combineTask) flushNow() bool {
 	}
 	left := c.NextEnd() - t.clock.Now()
 	return c.Size() >= t.limits.early && left >= 0 && left <= earlyFlush.Milliseconds()
+}
+
+// behind tells whether the last fetches left lines to read.
+func (t *combineTask) behind() bool {
+	return slices.ContainsFunc(t.inputs, func(in input) bool { return in.position < in.end })
 }
 
 // skew is how far a slot is ahead of the reduces: what it has sent and they have not closed.

@@ -31,8 +31,8 @@ func combining(p *process) *combineTask {
 	return t
 }
 
-// words has so many distinct words.
-func words(n int) []byte {
+// distinctWords has so many distinct words.
+func distinctWords(n int) []byte {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, "w%d ", i)
@@ -60,6 +60,14 @@ func TestFlushNow(t *testing.T) {
 		{"pending for 5 s", 10, flushAge, nil, true},
 		{"a window has closed", 10, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
 		{"a window has closed, nothing is pending", 0, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
+		{"a window has closed, and more is there", 10, backlogFlush - time.Millisecond, func(t *combineTask) {
+			t.combiner.Idle(0, aTime+5250)
+			t.inputs[0].end = 1
+		}, false},
+		{"a window has closed, and more is there for long", 10, backlogFlush, func(t *combineTask) {
+			t.combiner.Idle(0, aTime+5250)
+			t.inputs[0].end = 1
+		}, true},
 		{"no window has closed", 0, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5249) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -68,7 +76,7 @@ func TestFlushNow(t *testing.T) {
 				p.job.limits = limits{flush: 9000, early: 2000, ahead: 1 << 20}
 				task := combining(p)
 				if c.lines > 0 {
-					task.combiner.Line(0, aTime, aTime, words(c.lines))
+					task.combiner.Line(0, aTime, aTime, distinctWords(c.lines))
 				}
 				time.Sleep(c.at)
 				if c.then != nil {
@@ -85,7 +93,7 @@ func TestFlushNow(t *testing.T) {
 		_, p := quiet(t, 1, 2)
 		p.job.interval = 3_600_000
 		task := combining(p)
-		task.combiner.Line(0, aTime, aTime, words(1))
+		task.combiner.Line(0, aTime, aTime, distinctWords(1))
 		if time.Sleep(flushAge - time.Millisecond); task.flushNow() {
 			t.Error("early")
 		}

@@ -95,7 +95,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 	default:
 		offset = 0
 	}
-	t.rows, t.ends = packer{max: t.maxBatch[t.cfg.CountsTopic]}, packer{max: t.maxBatch[t.cfg.BatchesTopic]}
+	t.rows, t.ends = packer{max: t.maxBatch[t.cfg.CountsTopic], compress: true}, packer{max: t.maxBatch[t.cfg.BatchesTopic]}
 	t.committed = state != nil
 	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty(), Settings: t.cfg.shared()}, state, offset)
 	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: offset}})
@@ -157,22 +157,19 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	if len(closed) == 0 && skipped == 0 && t.committed {
 		return false, nil
 	}
-	for _, b := range t.rows.batches {
-		b.Compress()
-	}
 	safe, state := t.reducer.Commit()
 	var outputs []kafkaio.Output
 	for topic, p := range map[string]*packer{t.cfg.CountsTopic: &t.rows, t.cfg.BatchesTopic: &t.ends} {
-		if len(p.batches) > 0 {
-			outputs = append(outputs, kafkaio.Output{Topic: topic, Partition: t.slot, Batches: p.batches})
+		if batches := p.all(); len(batches) > 0 {
+			outputs = append(outputs, kafkaio.Output{Topic: topic, Partition: t.slot, Batches: batches})
 		}
 	}
 	err = t.commit(ctx, outputs, kafkaio.Offset{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: safe, Metadata: state.Encode()})
 	if err != nil {
 		return false, err
 	}
-	t.rows.reset()
-	t.ends.reset()
+	t.rows.sent()
+	t.ends.sent()
 	t.observe(closed, skipped, start)
 	t.deleteBelow(ctx, safe, !t.committed)
 	t.committed = true

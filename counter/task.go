@@ -193,27 +193,15 @@ func patient(ctx context.Context) (context.Context, context.CancelFunc) {
 	return patience, func() { stop(); cancel() }
 }
 
-// packer fills record batches up to a topic's limit, and uses their memory again.
+// packer fills record batches up to a topic's limit.
 type packer struct {
-	max     int
-	batches []*kafkaio.RecordBatch // those with records
-	spare   []*kafkaio.RecordBatch
-	bytes   int
-}
-
-func (p *packer) append(timeMs int64, key, value []byte) {
-	size := len(key) + len(value) + kafkaio.RecordOverhead
-	n := len(p.batches)
-	if n == 0 || p.batches[n-1].Size()+size > p.max {
-		b := new(kafkaio.RecordBatch)
-		if last := len(p.spare) - 1; last >= 0 {
-			b, p.spare = p.spare[last], p.spare[:last]
-		}
-		p.batches = append(p.batches, b)
-		n++
-	}
-	p.batches[n-1].Append(timeMs, key, value)
-	p.bytes += size
+	max      int
+	compress bool
+	batches  []*kafkaio.RecordBatch // those that are full
+	open     *kafkaio.RecordBatch   // nil: none
+	bytes    int                    // in all of them, before compression
+	spare    []*kafkaio.RecordBatch
+	scratch  []byte
 }
 
 func newPackers(n, max int) []packer {
@@ -224,14 +212,61 @@ func newPackers(n, max int) []packer {
 	return packers
 }
 
-// reset empties a packer whose batches were sent. Those of a transaction that failed may still be on their way: they are
-// left to whoever has them.
-func (p *packer) reset() {
-	for _, b := range p.batches {
-		b.Reset()
+func (p *packer) append(timeMs int64, key, value []byte) {
+	size := len(key) + len(value) + kafkaio.RecordOverhead
+	if p.open != nil && p.open.Size()+size > p.max {
+		p.seal()
 	}
-	const maxSpare = 16
-	p.spare = append(p.spare, p.batches[:min(len(p.batches), maxSpare-len(p.spare))]...)
+	if p.open == nil {
+		if last := len(p.spare) - 1; last >= 0 {
+			p.open, p.spare = p.spare[last], p.spare[:last]
+		} else {
+			p.open = new(kafkaio.RecordBatch)
+		}
+	}
+	p.open.Append(timeMs, key, value)
+	p.bytes += size
+}
+
+// seal ends the batch that is being filled.
+func (p *packer) seal() {
+	b := p.open
+	p.open = nil
+	if p.compress {
+		var full *kafkaio.RecordBatch
+		if full, p.scratch = b.Compress(p.scratch); full != b {
+			p.keep(b)
+			b = full
+		}
+	}
+	p.batches = append(p.batches, b)
+}
+
+// keep has a batch's memory used again.
+func (p *packer) keep(b *kafkaio.RecordBatch) {
+	const maxSpare = 2
+	if len(p.spare) < maxSpare {
+		b.Reset()
+		p.spare = append(p.spare, b)
+	}
+}
+
+// all returns the batches, none of them empty.
+func (p *packer) all() []*kafkaio.RecordBatch {
+	if p.open != nil {
+		p.seal()
+	}
+	return p.batches
+}
+
+// sent empties the packer when all batches were sent. Those of a transaction that failed may still be on their way: they are
+// left to whoever has them.
+func (p *packer) sent() {
+	for _, b := range p.batches {
+		if !p.compress { // a compressed one has no room
+			p.keep(b)
+		}
+	}
 	clear(p.batches)
 	p.batches, p.bytes = p.batches[:0], 0
 }

@@ -156,7 +156,7 @@ func TestPacker(t *testing.T) {
 		total++
 	}
 	records := 0
-	for i, b := range p.batches {
+	for i, b := range p.all() {
 		if b.Size() > 1000 || b.Len() == 0 {
 			t.Errorf("batch %d has %d records and %d bytes", i, b.Len(), b.Size())
 		}
@@ -169,7 +169,39 @@ func TestPacker(t *testing.T) {
 	p = packer{max: 100}
 	p.append(0, nil, make([]byte, 500))
 	p.append(0, nil, []byte("small"))
-	if len(p.batches) != 2 || p.batches[0].Len() != 1 {
-		t.Errorf("%d batches", len(p.batches))
+	if all := p.all(); len(all) != 2 || all[0].Len() != 1 {
+		t.Errorf("%d batches", len(all))
+	}
+}
+
+// Memory is used again: compressed or not, nothing of earlier batches is left in it.
+func TestPackerAgain(t *testing.T) {
+	for _, compress := range []bool{false, true} {
+		p := packer{max: 5000, compress: compress}
+		for round := range 5 {
+			if len(p.all()) > 0 || p.bytes != 0 {
+				t.Fatalf("round %d begins with %d batches, %d bytes", round, len(p.batches), p.bytes)
+			}
+			var want, got []string
+			for n := range 400 {
+				value := fmt.Sprintf("value %d of round %d", n, round)
+				p.append(int64(n), nil, []byte(value))
+				want = append(want, value)
+			}
+			for _, b := range p.all() {
+				f := newFetched(topicPartition{}, 0, 0, int64(b.Len()), int64(b.Len()), time.Time{}, encodeBatch(b, batchHeader{appendTime: -1}), nil, nil)
+				var rec kafkaio.Record
+				for f.Next(&rec) {
+					got = append(got, string(rec.Value))
+				}
+				if f.Err() != nil {
+					t.Fatal(f.Err())
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("round %d, compress %t: %d values, want %d", round, compress, len(got), len(want))
+			}
+			p.sent()
+		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // Compose is the project of docker-compose.yml, under a name and on ports of its own.
 type Compose struct {
-	Kafka, Prometheus, Grafana string // addresses on this machine: host:port, URLs
+	Kafka, Prometheus, Grafana, Page string // addresses on this machine: host:port, URLs
 
 	t       testing.TB
 	project string
@@ -34,7 +34,7 @@ func NewCompose(t *testing.T) *Compose {
 		t.Skipf("docker compose does not run: %v", err)
 	}
 	c := &Compose{t: t, project: "wordcount-e2e", env: os.Environ()}
-	for variable, address := range map[string]*string{"KAFKA_PORT": &c.Kafka, "PROMETHEUS_PORT": &c.Prometheus, "GRAFANA_PORT": &c.Grafana} {
+	for variable, address := range map[string]*string{"KAFKA_PORT": &c.Kafka, "PROMETHEUS_PORT": &c.Prometheus, "GRAFANA_PORT": &c.Grafana, "PAGE_PORT": &c.Page} {
 		port, err := freePort()
 		if err != nil {
 			t.Fatal(err)
@@ -42,7 +42,7 @@ func NewCompose(t *testing.T) *Compose {
 		*address = "localhost:" + port
 		c.env = append(c.env, variable+"="+port)
 	}
-	c.Prometheus, c.Grafana = "http://"+c.Prometheus, "http://"+c.Grafana
+	c.Prometheus, c.Grafana, c.Page = "http://"+c.Prometheus, "http://"+c.Grafana, "http://"+c.Page
 	down := []string{"--profile", "*", "down", "--volumes", "--remove-orphans"}
 	c.Run(2*time.Minute, down...) // what an earlier run may have left
 	t.Cleanup(func() {

@@ -79,7 +79,7 @@ func (p *Pipeline) counterArgs(more ...string) []string {
 // Printer starts a printer of every batch from the beginning.
 func (p *Pipeline) Printer(more ...string) *Process {
 	p.t.Helper()
-	return p.programs.Start(p.t, nil, "consumer-printer", p.args(append([]string{"--from-beginning", "--time-zone", "UTC"}, more...)...)...)
+	return p.programs.Start(p.t, nil, "consumer-printer", p.args(append([]string{"--from-beginning", "--time-zone", "UTC", "--http", ""}, more...)...)...)
 }
 
 // CreateLines makes the topic of lines, for tests that publish by themselves. Settings are pairs of a name and a value.

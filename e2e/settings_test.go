@@ -36,6 +36,8 @@ func TestWrongSettings(t *testing.T) {
 		{"consumer-printer", []string{"--format", "xml"}, "format"},
 		{"consumer-printer", []string{"--num", "-1"}, "num"},
 		{"consumer-printer", []string{"--time-zone", "Mars/Olympus"}, "time-zone"},
+		{"consumer-printer", []string{"--sort", "length"}, "sort"},
+		{"consumer-printer", []string{"--http", "8080"}, "http"},
 		{"standalone", []string{"--broker-addr", "nowhere"}, "broker-addr"},
 	} {
 		t.Run(c.program+strings.Join(c.args, " "), func(t *testing.T) {
@@ -69,7 +71,7 @@ func TestNoBroker(t *testing.T) {
 	nobody := l.Addr().String()
 	l.Close()
 	file := labFile(t)
-	for program, args := range map[string][]string{"producer": {"--file", file}, "counter": nil, "consumer-printer": nil} {
+	for program, args := range map[string][]string{"producer": {"--file", file}, "counter": nil, "consumer-printer": {"--http", ""}} {
 		t.Run(program, func(t *testing.T) {
 			t.Parallel()
 			s := programs.Start(t, nil, program, append([]string{"--metrics-addr", "", "--brokers", nobody}, args...)...)

@@ -80,7 +80,7 @@ func TestNetcatLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := programs.Start(t, nil, "standalone", "--broker-addr", "127.0.0.1:0", "--metrics-addr", "", "--batch-interval", "1s", "--num", "0",
+	s := programs.Start(t, nil, "standalone", "--broker-addr", "127.0.0.1:0", "--metrics-addr", "", "--batch-interval", "1s", "--num", "0", "--http", "",
 		"--source", "tcp://127.0.0.1:"+port, "--listen", "127.0.0.1:0")
 	s.Stderr.Wait(t, 20*time.Second, "a line of the log about nc that is not there", func(text string) bool {
 		return strings.Contains(text, "tcp://127.0.0.1:"+port+": waiting for the server")

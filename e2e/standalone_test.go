@@ -18,7 +18,7 @@ func TestStandalone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := programs.Start(t, nil, "standalone", "--broker-addr", "127.0.0.1:"+port, "--metrics-addr", "", "--file", labFile(t), "--rate", "10",
+	s := programs.Start(t, nil, "standalone", "--broker-addr", "127.0.0.1:"+port, "--metrics-addr", "", "--http", "", "--file", labFile(t), "--rate", "10",
 		"--batch-interval", "1s", "--num", "0")
 	s.Stdout.Wait(t, 20*time.Second, "two batches with words", func(text string) bool { return strings.Count(text, "('hello', ") >= 2 })
 	s.Stop()
@@ -44,7 +44,7 @@ func TestStandalone(t *testing.T) {
 // Two cannot serve at one address.
 func TestStandaloneAddressInUse(t *testing.T) {
 	address := embeddedBroker(t)
-	s := programs.Start(t, nil, "standalone", "--broker-addr", address, "--metrics-addr", "", "--file", labFile(t))
+	s := programs.Start(t, nil, "standalone", "--broker-addr", address, "--metrics-addr", "", "--http", "", "--file", labFile(t))
 	if status := s.Exit(10 * time.Second); status != 1 {
 		t.Errorf("status %d, not 1", status)
 	}

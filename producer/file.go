@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"slices"
 
 	"wordcount/internal/service"
 )
@@ -25,12 +26,17 @@ type fileSource struct {
 	text    text
 	random  *rand.Rand
 	longest longest
+	chosen  []int64 // lines for the next calls
 }
+
+// choosesAhead is how many lines are chosen at a time: their text is then on its way from memory at once.
+const choosesAhead = 32
 
 // text holds the lines of a file that are not blank, without white space around them.
 type text interface {
 	len() int64
 	at(i int64) ([]byte, error) // valid until the next call
+	soon(lines []int64)         // these will be asked for
 	close() error
 }
 
@@ -131,7 +137,16 @@ func (s *fileSource) Next(ctx context.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	line, err := s.text.at(s.random.Int64N(s.text.len()))
+	if len(s.chosen) == 0 {
+		for range choosesAhead {
+			s.chosen = append(s.chosen, s.random.Int64N(s.text.len()))
+		}
+		s.text.soon(s.chosen)
+		slices.Reverse(s.chosen)
+	}
+	last := len(s.chosen) - 1
+	line, err := s.text.at(s.chosen[last])
+	s.chosen = s.chosen[:last]
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.path, err)
 	}
@@ -142,8 +157,9 @@ func (s *fileSource) Close() error { return s.text.close() }
 
 // memoryText is a text in memory.
 type memoryText struct {
-	data  []byte
-	lines []span
+	data    []byte
+	lines   []span
+	touched byte
 }
 
 type span struct{ start, end uint32 }
@@ -170,6 +186,14 @@ func (m *memoryText) at(i int64) ([]byte, error) {
 	return m.data[l.start:l.end], nil
 }
 
+// soon reads a little of each line. None waits for the one before, as it would when a line is copied first.
+func (m *memoryText) soon(lines []int64) {
+	for _, i := range lines {
+		l := m.lines[i]
+		m.touched ^= m.data[l.start] ^ m.data[l.end-1]
+	}
+}
+
 func (m *memoryText) close() error { return nil }
 
 // indexedText is a text in a file, which must not change meanwhile.
@@ -191,6 +215,8 @@ func indexText(ctx context.Context, f *os.File, size int64, maxOffsets int) (tex
 }
 
 func (t *indexedText) len() int64 { return t.index.lines }
+
+func (t *indexedText) soon([]int64) {}
 
 func (t *indexedText) at(i int64) ([]byte, error) {
 	offset, skip := t.index.find(i)

@@ -19,6 +19,24 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.w.Write(p)
 }
 
+// terminal is an output that leads to a file, which may be a terminal.
+type terminal struct {
+	*output
+	file interface{ Fd() uintptr }
+}
+
+// Fd returns the descriptor, by which the printer knows a terminal and its width.
+func (t terminal) Fd() uintptr { return t.file.Fd() }
+
+// newOutput shares w.
+func newOutput(w io.Writer) io.Writer {
+	o := &output{w: w}
+	if file, ok := w.(interface{ Fd() uintptr }); ok {
+		return terminal{o, file}
+	}
+	return o
+}
+
 // quiet is a log handler for the services: what they call information is a debugging aid here, where people want to see the
 // lines and the batches.
 type quiet struct{ slog.Handler }

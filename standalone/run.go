@@ -70,7 +70,7 @@ func start(cfg Config, broker *embedded.Broker) *pipeline {
 		down:     broker.Failed(),
 		ended:    make(chan *running, 3),
 	}
-	stdout := &output{w: cfg.Runtime.Stdout}
+	stdout := newOutput(cfg.Runtime.Stdout)
 	runtime := func(name string) service.Runtime {
 		rt := cfg.Runtime
 		rt.Log = slog.New(quiet{cfg.Runtime.Log.Handler()}).With("service", name)
@@ -84,6 +84,8 @@ func start(cfg Config, broker *embedded.Broker) *pipeline {
 
 	printing := cfg.printer(broker.Addr())
 	printing.Runtime = runtime("consumer-printer")
+	printing.SharedStdout = true
+	printing.Serving = func(url string) { p.log.Info("serving the live page", "url", url) }
 	printing.Shown = p.progress.printed
 	p.printer = p.start("consumer-printer", func(ctx context.Context) error { return printer.Run(ctx, printing) })
 

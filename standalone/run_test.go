@@ -65,7 +65,7 @@ func testConfig(t *testing.T) Config {
 			BatchInterval: 200 * time.Millisecond, Grace: 50 * time.Millisecond, Group: "counter", ShufflePartitions: 4,
 			Tokenizer: "space", ReportEmpty: time.Hour,
 		},
-		Printer:    printer.Settings{Format: "pprint", TimeZone: "UTC"},
+		Printer:    printer.Settings{Format: "pprint", Sort: "count", TimeZone: "UTC"},
 		LinesTopic: "lines", CountsTopic: "word-counts", BatchesTopic: "batches", Partitions: 4,
 		Runtime: service.Runtime{
 			Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),

@@ -18,7 +18,7 @@ type Row struct {
 	Count       int64     `json:"count"`
 }
 
-// Naive reads, splits and counts in one goroutine with one map, then writes the rows.
+// Naive reads, splits and counts in one goroutine with a map for each window, then writes the rows.
 func Naive(ctx context.Context, cfg Config) error {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(cfg.Brokers...),
@@ -35,11 +35,7 @@ func Naive(ctx context.Context, cfg Config) error {
 		return err
 	}
 
-	type key struct {
-		window int64
-		word   string
-	}
-	counts := make(map[key]int64)
+	windows := make(map[int64]map[string]int64) // number → word → count
 	for len(left) > 0 {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
@@ -51,8 +47,13 @@ func Naive(ctx context.Context, cfg Config) error {
 				return // written after the start
 			}
 			window := r.Timestamp.UnixMilli() / cfg.Interval.Milliseconds()
+			counts := windows[window]
+			if counts == nil {
+				counts = make(map[string]int64)
+				windows[window] = counts
+			}
 			for _, word := range strings.Split(string(r.Value), " ") {
-				counts[key{window, word}]++
+				counts[word]++
 			}
 			if r.Offset+1 >= end {
 				delete(left, r.Partition)
@@ -61,17 +62,19 @@ func Naive(ctx context.Context, cfg Config) error {
 	}
 
 	var failed error // the first refusal; promises are called one after the other
-	for k, n := range counts {
-		start := time.UnixMilli(k.window * cfg.Interval.Milliseconds()).UTC()
-		value, err := json.Marshal(Row{start, start.Add(cfg.Interval), k.word, n})
-		if err != nil {
-			return err
-		}
-		client.Produce(ctx, &kgo.Record{Key: []byte(k.word), Value: value}, func(_ *kgo.Record, err error) {
-			if failed == nil {
-				failed = err
+	for window, counts := range windows {
+		start := time.UnixMilli(window * cfg.Interval.Milliseconds()).UTC()
+		for word, n := range counts {
+			value, err := json.Marshal(Row{start, start.Add(cfg.Interval), word, n})
+			if err != nil {
+				return err
 			}
-		})
+			client.Produce(ctx, &kgo.Record{Key: []byte(word), Value: value}, func(_ *kgo.Record, err error) {
+				if failed == nil {
+					failed = err
+				}
+			})
+		}
 	}
 	if err := client.Flush(ctx); err != nil {
 		return err

@@ -10,7 +10,11 @@ type table struct {
 
 const arenaSize = 64 << 10
 
-func newTable() *table { return &table{index: make(map[string]int32)} }
+// newTable is for about n words.
+func newTable(n int) *table {
+	n += n / 8
+	return &table{index: make(map[string]int32, n), words: make([]string, 0, n), counts: make([]int64, 0, n)}
+}
 
 func (t *table) add(word []byte, n int64) {
 	if i, ok := t.index[string(word)]; ok { // the compiler makes no string of it

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Tight counts each partition in a goroutine of its own, with large fetches, records from a pool and no allocation for a line or a word
-// seen before; then it adds up the partitions window by window, in as many goroutines as there are processors, and writes
+// Tight counts in as many goroutines as there are processors, each with partitions of its own, with large fetches, records from a pool and no allocation for a line or a word
+// seen before; then it adds up what they have, window by window, and writes
 // rows that are appended by hand.
 func Tight(ctx context.Context, cfg Config) error {
 	client, err := kgo.NewClient(
@@ -38,14 +38,14 @@ func Tight(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	partitions, err := consume(ctx, client, cfg, until)
+	workers, err := consume(ctx, client, cfg, until)
 	if err != nil {
 		return err
 	}
-	return write(ctx, client, cfg, partitions)
+	return write(ctx, client, cfg, workers)
 }
 
-// counted is one partition's: the tables of its windows by number.
+// counted is one goroutine's: the tables of its windows by number.
 type counted struct {
 	windows map[int64]*table
 	current int64
@@ -62,18 +62,17 @@ func consume(ctx context.Context, client *kgo.Client, cfg Config, until map[int3
 	defer client.RemoveConsumePartitions(map[string][]int32{cfg.Lines: slices.Collect(maps.Keys(until))})
 
 	interval := cfg.Interval.Milliseconds()
-	var partitions []*counted
+	workers := make([]*counted, min(runtime.GOMAXPROCS(0), max(len(until), 1)))
+	queues := make([]chan []*kgo.Record, len(workers))
 	var wg sync.WaitGroup
-	queues := make(map[int32]chan []*kgo.Record)
-	for p := range until {
+	for i := range workers {
 		c := &counted{windows: make(map[int64]*table)}
-		partitions = append(partitions, c)
 		queue := make(chan []*kgo.Record, 4)
-		queues[p] = queue
+		workers[i], queues[i] = c, queue
 		wg.Go(func() {
 			for records := range queue {
 				for _, r := range records {
-					if r.Offset < until[p] {
+					if r.Offset < until[r.Partition] {
 						c.line(r.Timestamp.UnixMilli()/interval, r.Value)
 					}
 					r.Recycle()
@@ -94,7 +93,7 @@ func consume(ctx context.Context, client *kgo.Client, cfg Config, until map[int3
 				return
 			}
 			next := f.Records[len(f.Records)-1].Offset + 1 // before a goroutine recycles it
-			queues[f.Partition] <- f.Records
+			queues[int(f.Partition)%len(queues)] <- f.Records
 			if next >= until[f.Partition] {
 				delete(left, f.Partition)
 			}
@@ -104,14 +103,18 @@ func consume(ctx context.Context, client *kgo.Client, cfg Config, until map[int3
 		close(queue)
 	}
 	wg.Wait()
-	return partitions, failed
+	return workers, failed
 }
 
 func (c *counted) line(window int64, line []byte) {
 	if c.table == nil || window != c.current {
+		like := 0 // the window before
+		if c.table != nil {
+			like = len(c.table.words)
+		}
 		c.current, c.table = window, c.windows[window]
 		if c.table == nil {
-			c.table = newTable()
+			c.table = newTable(like)
 			c.windows[window] = c.table
 		}
 	}
@@ -119,9 +122,9 @@ func (c *counted) line(window int64, line []byte) {
 }
 
 // write sends the rows of all windows.
-func write(ctx context.Context, client *kgo.Client, cfg Config, partitions []*counted) error {
+func write(ctx context.Context, client *kgo.Client, cfg Config, workers []*counted) error {
 	numbers := make(map[int64]bool)
-	for _, c := range partitions {
+	for _, c := range workers {
 		for n := range c.windows {
 			numbers[n] = true
 		}
@@ -137,7 +140,7 @@ func write(ctx context.Context, client *kgo.Client, cfg Config, partitions []*co
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, n := range slices.Sorted(maps.Keys(numbers)) {
 		var parts []*table
-		for _, c := range partitions {
+		for _, c := range workers {
 			if t := c.windows[n]; t != nil {
 				parts = append(parts, t)
 				delete(c.windows, n)

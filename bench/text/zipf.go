@@ -69,16 +69,20 @@ type zipfLines struct {
 }
 
 func (l *zipfLines) Next() []byte {
-	l.line = l.line[:0]
-	for i := range zipfLineWords {
-		if i > 0 {
-			l.line = append(l.line, ' ')
-		}
+	var ranks [zipfLineWords]uint32
+	for i := range ranks { // in a loop of their own the look-ups, which miss the caches, overlap
 		r := l.random.Uint64()
 		// The upper half chooses the column (Lemire's multiplication), the lower one the side.
 		rank := uint32(r >> 32 * uint64(len(l.table)) >> 32)
 		if a := l.table[rank]; uint32(r) > a.keep {
 			rank = a.other
+		}
+		ranks[i] = rank
+	}
+	l.line = l.line[:0]
+	for i, rank := range ranks {
+		if i > 0 {
+			l.line = append(l.line, ' ')
 		}
 		l.line = appendWord(l.line, rank)
 	}

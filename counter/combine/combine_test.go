@@ -22,7 +22,7 @@ const (
 )
 
 // combiner returns one that has started at start.
-func combiner(t *testing.T, inputs int, change ...func(*Config)) *Combiner {
+func combiner(t testing.TB, inputs int, change ...func(*Config)) *Combiner {
 	t.Helper()
 	tokenizer, err := tokenize.New("space")
 	if err != nil {
@@ -522,5 +522,22 @@ func BenchmarkLine(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Line(0, start, far, line)
+	}
+}
+
+// BenchmarkFlush: what a distinct word costs from the table to a shuffle record.
+func BenchmarkFlush(b *testing.B) {
+	const distinct = 10_000
+	c := combiner(b, 1)
+	var line []byte
+	for i := range distinct {
+		line = fmt.Appendf(line, "word%d ", i)
+	}
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += distinct {
+		b.StopTimer()
+		c.Line(0, start, far, line)
+		b.StartTimer()
+		c.Flush(256<<10, 4, func(int, []byte) {})
 	}
 }

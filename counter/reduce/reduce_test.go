@@ -402,3 +402,37 @@ func TestSums(t *testing.T) {
 		t.Errorf("%+v %v, want %d lines and %v", w, counted(w), lines, want)
 	}
 }
+
+// BenchmarkApply: what a partial count costs from a shuffle record to its sum, closing included.
+func BenchmarkApply(b *testing.B) {
+	const entries = 10_000
+	var words []string
+	for i := range entries {
+		words = append(words, fmt.Sprint("word", i))
+	}
+	r := first(1)
+	if err := r.Apply(0, watermark(0, start)); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	offset := int64(1)
+	for i, number := 0, int64(w0); i < b.N; number++ {
+		b.StopTimer()
+		record := partial(0, number, 1, 0, words...)
+		b.StartTimer()
+		for range 4 { // slots
+			if err := r.Apply(offset, record); err != nil {
+				b.Fatal(err)
+			}
+			offset++
+			i += entries
+		}
+		if err := r.Apply(offset, watermark(0, (number+1)*interval)); err != nil {
+			b.Fatal(err)
+		}
+		offset++
+		if w, _, ok := r.Close(); !ok || w.Counts.Len() != entries {
+			b.Fatal("not closed")
+		}
+	}
+}

@@ -42,7 +42,7 @@ func runServices(t *testing.T) map[string]service {
 	for name, args := range map[string][]string{
 		"producer":         {"--file", file, "--interval", "100ms"},
 		"counter":          {"--batch-interval", "1s"},
-		"consumer-printer": nil,
+		"consumer-printer": {"--http", ""},
 	} {
 		p := programs.Start(t, nil, name, append([]string{"--brokers", broker.Addr(), "--metrics-addr", "127.0.0.1:0"}, args...)...)
 		said := p.Stderr.Wait(t, 10*time.Second, "where "+name+" serves its metrics", servingMetrics.MatchString)

@@ -67,7 +67,7 @@ func (c *Crew) Start(seat int) {
 	case "printer":
 		p := c.expected.Printer(fmt.Sprintf("printer %d in seat %d", len(c.shown), seat))
 		c.shown, c.screens[seat] = append(c.shown, p), p
-		c.sitting[seat] = c.programs.StartTo(c.t, nil, p, "consumer-printer", append(args, "--format", "json", "--num", "0")...)
+		c.sitting[seat] = c.programs.StartTo(c.t, nil, p, "consumer-printer", append(args, "--format", "json", "--num", "0", "--http", "")...)
 	}
 }
 

@@ -221,7 +221,7 @@ func (r *run) printers(last time.Time) {
 	r.Helper()
 	all := r.crew.expected.Printer("a printer from the beginning")
 	fresh := r.crew.programs.StartTo(r.T, nil, all, "consumer-printer", "--brokers", r.crew.cluster.Direct, "--counts-topic", r.crew.topics.Counts,
-		"--batches-topic", r.crew.topics.Batches, "--metrics-addr", "", "--format", "json", "--num", "0", "--from-beginning")
+		"--batches-topic", r.crew.topics.Batches, "--metrics-addr", "", "--format", "json", "--num", "0", "--from-beginning", "--http", "")
 	for _, p := range append(r.crew.Screens(), all) {
 		for late := time.Now().Add(2 * time.Minute); p.Last() < last.UnixMilli(); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(late) || !fresh.Running() {

@@ -40,7 +40,8 @@ type RecordBatch struct {
 	count    int32
 	baseTime int64
 	maxTime  int64
-	packed   []byte // header and compressed records; empty: they are sent as they are
+
+	compression compress.Compression // of what buf has behind the header
 }
 
 // Append adds a record with its time in ms since the epoch (on a topic with LogAppendTime the broker's time takes its
@@ -75,39 +76,37 @@ const BatchOverhead = batchHeader
 // Len returns the number of records.
 func (b *RecordBatch) Len() int { return int(b.count) }
 
-// Size returns the size of the batch without compression, in bytes; 0 when it is empty.
+// Size returns the size of the batch as it will be sent, in bytes; 0 when it is empty.
 func (b *RecordBatch) Size() int { return len(b.buf) }
 
 // Reset empties the batch and keeps its buffer.
-func (b *RecordBatch) Reset() { *b = RecordBatch{buf: b.buf[:0], packed: b.packed[:0]} }
+func (b *RecordBatch) Reset() { *b = RecordBatch{buf: b.buf[:0]} }
 
-// Compress compresses the records, of which there must be some, by snappy where that saves a fifth or more: one block without
-// the Java library's frame, which every client reads. No record can be added afterwards.
-func (b *RecordBatch) Compress() {
+// Compress returns the batch with its records compressed, to be sent and nothing else, in memory of its own. It uses snappy,
+// one block without the Java library's frame, which every client reads. A batch that would not become smaller by a fifth is
+// returned as it is. b must not be empty; scratch is memory to work in, and returned for the next call.
+func (b *RecordBatch) Compress(scratch []byte) (compressed *RecordBatch, grown []byte) {
 	records := b.buf[batchHeader:]
-	if need := batchHeader + s2.MaxEncodedLen(len(records)); cap(b.packed) < need {
-		b.packed = make([]byte, need)
+	if need := s2.MaxEncodedLen(len(records)); cap(scratch) < need {
+		scratch = make([]byte, need)
 	}
-	b.packed = b.packed[:batchHeader]
-	block := s2.EncodeSnappy(b.packed[batchHeader:cap(b.packed)], records)
+	block := s2.EncodeSnappy(scratch[:cap(scratch)], records)
 	if len(block) > len(records)/5*4 {
-		b.packed = b.packed[:0]
-		return
+		return b, scratch
 	}
-	b.packed = b.packed[:batchHeader+len(block)]
+	buf := make([]byte, batchHeader+len(block))
+	copy(buf[batchHeader:], block)
+	return &RecordBatch{buf: buf, count: b.count, baseTime: b.baseTime, maxTime: b.maxTime, compression: compress.Snappy}, scratch
 }
 
 // encode completes the header and returns the batch's bytes, valid until the next Append.
 func (b *RecordBatch) encode(producerID int64, epoch int16, sequence int32, transactional bool) []byte {
 	h := b.buf
-	var attributes uint16
-	if len(b.packed) > 0 {
-		h, attributes = b.packed, uint16(compress.Snappy)
-	}
 	binary.BigEndian.PutUint64(h[offBaseOffset:], 0)
 	binary.BigEndian.PutUint32(h[offLength:], uint32(len(h)-offLeaderEpoch))
 	binary.BigEndian.PutUint32(h[offLeaderEpoch:], ^uint32(0))
 	h[offMagic] = 2
+	attributes := uint16(b.compression)
 	if transactional {
 		attributes |= attrTransactional
 	}

@@ -15,34 +15,39 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// maxHeader is what the first line of a request and its header may have, in bytes: a word of 128 KiB in percent-encoding and some.
+const maxHeader = 512 << 10
+
 // lastRequests is how long a graceful end waits for requests under way, such as a last scrape.
 const lastRequests = time.Second
 
-// endpoint serves metrics and health of the process.
-type endpoint struct {
+// Endpoint serves HTTP at one address of the process.
+type Endpoint struct {
 	server *http.Server
 	addr   net.Addr
 	closed chan struct{} // when serving has ended
 }
 
-// listen serves on addr from now on. Its error tells which flag to change.
-func listen(addr string, routes http.Handler, log *slog.Logger) (*endpoint, error) {
+// Listen serves routes on addr, which is the value of a flag (its name without dashes), from now on. Its error tells which flag to
+// change. Requests have 10 s to arrive and answers 30 s; a handler that needs longer sets its own deadlines
+// (http.ResponseController).
+func Listen(flag, addr string, routes http.Handler, log *slog.Logger) (*Endpoint, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) { // says "listen" and the address a second time
 			err = op.Err
 		}
-		return nil, fmt.Errorf("listen on --metrics-addr %s: %w; choose another with --metrics-addr", addr, err)
+		return nil, fmt.Errorf("listen on --%s %s: %w; choose another with --%[1]s, or none with --%[1]s=", flag, addr, err)
 	}
-	e := &endpoint{
+	e := &Endpoint{
 		server: &http.Server{
 			Handler:           routes,
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       10 * time.Second,
 			WriteTimeout:      30 * time.Second, // pprof adds to it what ?seconds= asks for
 			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    1 << 16,
+			MaxHeaderBytes:    maxHeader,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 		addr:   listener.Addr(),
@@ -51,14 +56,14 @@ func listen(addr string, routes http.Handler, log *slog.Logger) (*endpoint, erro
 	go func() {
 		defer close(e.closed)
 		if err := e.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics and health are no longer served", "addr", addr, "err", err)
+			log.Error("an address is no longer served", "flag", "--"+flag, "addr", addr, "err", err)
 		}
 	}()
 	return e, nil
 }
 
-// close ends serving: at once, but for requests under way, which get that long.
-func (e *endpoint) close(wait time.Duration) {
+// Close ends serving: at once, but for requests under way, which get that long.
+func (e *Endpoint) Close(wait time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	if e.server.Shutdown(ctx) != nil {
@@ -67,8 +72,8 @@ func (e *endpoint) close(wait time.Duration) {
 	<-e.closed
 }
 
-// url is where a person on this machine finds the endpoint.
-func (e *endpoint) url() string {
+// URL is where a person on this machine finds the endpoint; it has no path.
+func (e *Endpoint) URL() string {
 	addr := e.addr.(*net.TCPAddr)
 	if addr.IP.IsUnspecified() {
 		return fmt.Sprintf("http://localhost:%d", addr.Port)

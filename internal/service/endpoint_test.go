@@ -25,7 +25,7 @@ func TestMetricsAddressInUse(t *testing.T) {
 	addr := taken.Addr().String()
 	p, _ := sample(unused)
 	status, stderr := launch(t, p, nil, "--metrics-addr="+addr, "--log-level=error").end()
-	want := fmt.Sprintf(`err="listen on --metrics-addr %s: bind: address already in use; choose another with --metrics-addr"`, addr)
+	want := fmt.Sprintf(`err="listen on --metrics-addr %s: bind: address already in use; choose another with --metrics-addr, or none with --metrics-addr="`, addr)
 	if status != exitFailed || len(stderr) != 1 || !strings.HasSuffix(stderr[0], want) {
 		t.Errorf("status %d, stderr %q, want %s", status, stderr, want)
 	}
@@ -92,11 +92,11 @@ func TestEndpointHasTimeouts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := listen("127.0.0.1:0", http.NotFoundHandler(), log)
+	e, err := Listen("metrics-addr", "127.0.0.1:0", http.NotFoundHandler(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.close(0)
+	defer e.Close(0)
 	s := e.server
 	for name, timeout := range map[string]time.Duration{"header": s.ReadHeaderTimeout, "read": s.ReadTimeout, "write": s.WriteTimeout, "idle": s.IdleTimeout} {
 		if timeout <= 0 {

@@ -125,12 +125,12 @@ func (p program) serve(h host, log *slog.Logger) error {
 	log.Info("starting", "service", p.name, "version", version, "revision", revision)
 	wait := lastRequests
 	if p.process.MetricsAddr != "" {
-		endpoint, err := listen(p.process.MetricsAddr, newRoutes(registry, health, p.process.Pprof, log), log)
+		endpoint, err := Listen("metrics-addr", p.process.MetricsAddr, newRoutes(registry, health, p.process.Pprof, log), log)
 		if err != nil {
 			return err
 		}
-		defer func() { endpoint.close(wait) }()
-		log.Info("serving metrics and health", "url", endpoint.url()+"/metrics")
+		defer func() { endpoint.Close(wait) }()
+		log.Info("serving metrics and health", "url", endpoint.URL()+"/metrics")
 	}
 
 	// A deadline on ctx would do as well, but clients make timeouts of requests from it.

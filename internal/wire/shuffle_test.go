@@ -190,3 +190,32 @@ func FuzzParseShuffle(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkShuffle(b *testing.B) {
+	header := AppendPartial(nil, Partial{Slot: 3, Interval: 5000, Window: 353806145, Lines: 2})
+	word := []byte("streaming")
+	b.Run("append", func(b *testing.B) {
+		b.ReportAllocs()
+		var record []byte
+		for i := 0; b.Loop(); i++ {
+			if i%10_000 == 0 {
+				record = append(record[:0], header...)
+			}
+			record = AppendEntry(record, word, 3)
+		}
+	})
+	b.Run("parse", func(b *testing.B) {
+		record := header
+		for range 10_000 {
+			record = AppendEntry(record, word, 3)
+		}
+		b.ReportAllocs()
+		var entries []byte
+		for b.Loop() {
+			if len(entries) == 0 {
+				_, entries, _, _ = ParseShuffle(record)
+			}
+			_, _, entries, _ = NextEntry(entries)
+		}
+	})
+}

@@ -31,6 +31,7 @@ func run(ctx context.Context) (err error) {
 	cases := flag.String("cases", strings.Join(bench.Cases(), ","), "what is measured")
 	contenders := flag.String("contenders", strings.Join(bench.Contenders(), ","), "who drains")
 	brokers := flag.String("brokers", "", "host:port of a running broker; else Kafka is started in a container")
+	jars := flag.String("kafka-jars", "", "folder with the jars of a Kafka, to run it without a container")
 	textFile := flag.String("text", "", "English text, plain or by gzip (make bench gets one)")
 	vocabulary := flag.Int("vocabulary", 5_000_000, "words of the wide vocabulary")
 	jsonFile := flag.String("json", "", "also write the report as JSON to this file")
@@ -43,10 +44,11 @@ func run(ctx context.Context) (err error) {
 	flag.DurationVar(&cfg.LabInterval, "lab-interval", 2*time.Second, "from one line of the lab to the next")
 	flag.Int64Var(&cfg.ProducedLines, "produced-lines", 20_000_000, "of the producer and its contender")
 	flag.Int64Var(&cfg.CostBytes, "cost-bytes", 600_000_000, "of the lines in each shape of the work")
-	flag.IntVar(&cfg.CostWindows, "cost-windows", 12, "that they are spread over in the base")
+	costWindows := flag.Int("cost-windows", 12, "that they are spread over in the base")
 	flag.Parse()
 
 	cfg.Cases, cfg.Contenders = strings.Split(*cases, ","), strings.Split(*contenders, ",")
+	cfg.Shapes = bench.Shapes(*costWindows)
 	cfg.Wide = func() text.Text { return text.NewZipf(1.05, *vocabulary) }
 	if *textFile == "" {
 		return errors.New("--text: want a file with English text; make bench gets one")
@@ -61,9 +63,15 @@ func run(ctx context.Context) (err error) {
 	if cfg.Programs, err = bench.BuildPrograms(ctx, cfg.Dir); err != nil {
 		return err
 	}
-	if *brokers != "" {
+	switch {
+	case *brokers != "":
 		cfg.Broker = bench.At(strings.Split(*brokers, ","))
-	} else if cfg.Broker, err = bench.StartContainer(ctx); err != nil {
+	case *jars != "":
+		cfg.Broker, err = bench.StartJVM(ctx, *jars, cfg.Dir)
+	default:
+		cfg.Broker, err = bench.StartContainer(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cfg.Broker.Close()) }()

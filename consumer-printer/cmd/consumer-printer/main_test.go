@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 func command(t *testing.T, arguments []string, variables ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"--metrics-addr="}, arguments...)...)
+	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"--metrics-addr=", "--http="}, arguments...)...)
 	cmd.Env = append(os.Environ(), append(variables, runMain+"=1")...)
 	return cmd
 }
@@ -41,16 +41,18 @@ func TestSettings(t *testing.T) {
 		arguments, variables []string
 		want                 string // on standard error
 	}{
-		{[]string{"--format=table"}, nil, `--format: "table" is not accepted: want pprint or json`},
-		{nil, []string{"FORMAT=xml"}, `--format: "xml" is not accepted: want pprint or json`},
+		{[]string{"--format=csv"}, nil, `--format: "csv" is not accepted: want pprint, table or json`},
+		{nil, []string{"FORMAT=xml"}, `--format: "xml" is not accepted: want pprint, table or json`},
 		{nil, []string{"FORMAT=xml"}, "environment variable FORMAT"},
 		{[]string{"--num=-1"}, nil, `--num: "-1" is not accepted`},
 		{nil, []string{"NUM=ten"}, `NUM`},
+		{[]string{"--top=-1"}, nil, `--num: "-1" is not accepted`},
+		{[]string{"--sort=length"}, nil, `--sort: "length" is not accepted: want count or word`},
 		{[]string{"--time-zone=Mars/Olympus"}, nil, `--time-zone: "Mars/Olympus" is not accepted`},
 		{nil, []string{"TIME_ZONE=Mars"}, `--time-zone: "Mars" is not accepted`},
 		{nil, []string{"FROM_BEGINNING=perhaps"}, `FROM_BEGINNING`},
 		{[]string{"--brokers=nonsense"}, nil, `--brokers: "nonsense" is not accepted`},
-		{[]string{"--http=:8080"}, nil, `--http`},
+		{[]string{"--http=8080"}, nil, `--http: "8080" is not accepted`},
 	} {
 		cmd := command(t, tc.arguments, tc.variables...)
 		var stderr bytes.Buffer
@@ -72,7 +74,7 @@ func TestHelp(t *testing.T) {
 	text := strings.Join(strings.Fields(string(out)), " ")
 	for _, want := range []string{
 		"--format=FORMAT", "[default: pprint; env: FORMAT]", "--num=N", "[default: 10; env: NUM]", "--from-beginning",
-		"[default: false; env: FROM_BEGINNING]", "--time-zone=ZONE", "[default: Local; env: TIME_ZONE]", "env: COUNTS_TOPIC", "env: BATCHES_TOPIC",
+		"[default: false; env: FROM_BEGINNING]", "--time-zone=ZONE", "[default: Local; env: TIME_ZONE]", "--http=HOST:PORT", "[default: 127.0.0.1:8080; env: HTTP]", "env: COUNTS_TOPIC", "env: BATCHES_TOPIC",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, out)

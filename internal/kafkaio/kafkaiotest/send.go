@@ -68,8 +68,7 @@ func testSend(f *fixture) {
 	if ack := f.send(f.producer(f.client, created), 0, "x"); ack.AppendTime != -1 {
 		f.Errorf("append time %d on a topic with CreateTime", ack.AppendTime)
 	}
-	compressed := batch(strings.Repeat("compressed ", 1000), "d")
-	compressed.Compress()
+	compressed, _ := batch(strings.Repeat("compressed ", 1000), "d").Compress(nil)
 	if _, err := p.Send(f.ctx, 1, compressed); err != nil {
 		f.Error("compressed:", err)
 	}
