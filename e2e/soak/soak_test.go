@@ -2,6 +2,7 @@ package soak
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -89,9 +90,13 @@ func TestSoak(t *testing.T) {
 
 	table, missed := r.recoveries.Table()
 	observer.Ledger(func(l *Ledger) {
+		rate := float64(l.Lines) / lasted.Seconds()
+		if least := settings.Rate * 5 / 6; rate < least {
+			missed = append(missed, fmt.Sprintf("%.0f lines a second, goal %.0f", rate, least))
+		}
 		t.Logf("%v in %v, %d brokers, seed %d\n%d lines (%.0f a second), %d words, %d windows (%d empty), %d late lines\nlost %d, doubled %d, torn %d\n%s",
 			faults, lasted.Round(time.Second), settings.Brokers, settings.Seed,
-			l.Lines, float64(l.Lines)/lasted.Seconds(), l.Words, l.Windows, l.Empty, l.Late, l.Lost, l.Doubled, l.Torn, table)
+			l.Lines, rate, l.Words, l.Windows, l.Empty, l.Late, l.Lost, l.Doubled, l.Torn, table)
 	})
 	for _, goal := range missed {
 		t.Log("GOAL MISSED: " + goal)
