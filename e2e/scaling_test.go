@@ -62,8 +62,8 @@ func TestScaling(t *testing.T) {
 	for _, partition := range []int{4, 5} { // without lines there is nothing behind
 		counters[0].Reaches(20*time.Second, fmt.Sprintf(`wordcount_counter_lag_lines{partition="%d"}`, partition), 0)
 	}
-	if said := counters[0].Stderr.String(); !strings.Contains(said, "the lines topic has more partitions") {
-		t.Error("the log does not say that there are more partitions")
+	if said := counters[0].Stderr.String(); !strings.Contains(said, `lines_partitions="[0 1 2 3 4 5]"`) {
+		t.Error("the log does not say which partitions there are now")
 	}
 	producer.Stop()
 	more := p.Producer(nil, "--file", manyLines(t), "--rate", "20000")
