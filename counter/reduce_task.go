@@ -188,9 +188,18 @@ func (t *reduceTask) write(w reduce.Window, now int64) {
 		WindowStart: time.UnixMilli(w.Start), WindowEnd: time.UnixMilli(w.End),
 		Partition: int(t.slot), Partitions: t.partitions,
 		Lines: w.Lines, Words: w.Words, DistinctWords: int64(w.Counts.Len()), LateLines: w.Late,
-		ClosedAt: time.UnixMilli(now),
+		ClosedAt: time.UnixMilli(t.closedAt(w.End, now)),
 	})
 	t.ends.append(now, wire.AppendTime(nil, w.End), t.row)
+}
+
+// closedAt is now, or the window's end where our clock is behind the broker's by a slow answer's way back: lines of other slots
+// have told that the window is over. With CreateTime a window may be closed before its end.
+func (t *reduceTask) closedAt(end, now int64) int64 {
+	if t.createTime {
+		return now
+	}
+	return max(now, end)
 }
 
 func (t *reduceTask) observe(closed []reduce.Window, skipped, start int64) {
