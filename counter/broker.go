@@ -12,6 +12,7 @@ import (
 // the very functions that run in production.
 type broker interface {
 	Partitions(ctx context.Context, topic string) (int, error)
+	TopicID(ctx context.Context, topic string) (kafkaio.TopicID, error)
 	Offset(ctx context.Context, topic string, partition int32, at int64) (int64, error)
 	Committed(ctx context.Context, group, topic string, partitions []int32) ([]kafkaio.Offset, error)
 	DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error

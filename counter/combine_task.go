@@ -260,7 +260,7 @@ func (t *combineTask) outOfRange(in *input, err error) error {
 	}
 	if e.Offset >= e.LogStart {
 		return refusal{fmt.Errorf("%w: the topic was truncated or made anew. Going on from anywhere would lose lines or count them twice. "+
-			"Start over with a new --group and new output topics; docs/operations.md, section Lost offsets, has the details", err)}
+			startOver, err)}
 	}
 	t.metrics.lost.Add(float64(e.LogStart - e.Offset))
 	t.log.Error("retention removed lines before they were counted: counting on behind them; raise retention.ms or run more counters",

@@ -148,6 +148,9 @@ func (j *job) work(generation context.Context, place assignment) {
 	generation, end := context.WithCancel(generation)
 	defer end()
 	slots := place.partitions[j.cfg.shuffleTopic()]
+	if len(slots) == 0 {
+		j.log.Info("standing by: every slot is another counter's, and one that leaves is replaced at once", "slots", j.partitions)
+	}
 	known, err := j.broker.Partitions(generation, j.cfg.LinesTopic)
 	if err != nil {
 		if generation.Err() == nil {
@@ -188,7 +191,7 @@ func (j *job) work(generation context.Context, place assignment) {
 // to it. The group's watch (kafka-go's partitionWatcher) compares with what it saw first, which may be after the group's
 // leader looked.
 func (j *job) awaitPartitions(generation context.Context, place assignment) {
-	for pause(generation, watchPartitions) == nil {
+	for !j.madeAnew(generation) && pause(generation, watchPartitions) == nil {
 		n, err := j.broker.Partitions(generation, j.cfg.LinesTopic)
 		if err != nil {
 			continue
@@ -200,6 +203,23 @@ func (j *job) awaitPartitions(generation context.Context, place assignment) {
 			}
 		}
 	}
+}
+
+// madeAnew ends the counter when the lines topic is not the one that it was first: an offset in one says nothing of the
+// other. A topic that is made anew and full before its next fetch shows it in no other way.
+func (j *job) madeAnew(ctx context.Context) bool {
+	id, err := j.broker.TopicID(ctx, j.cfg.LinesTopic)
+	if err != nil {
+		return false // one that is not there now is waited for
+	}
+	if !j.linesSeen {
+		j.linesID, j.linesSeen = id, true
+	}
+	if id == j.linesID {
+		return false
+	}
+	j.fail(refusal{fmt.Errorf("topic %s was deleted and made anew while it was counted: lines of the new one may have been left out. %s", j.cfg.LinesTopic, startOver)})
+	return true
 }
 
 // topics makes sure that all topics are there and of the shape that is needed.

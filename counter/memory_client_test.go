@@ -98,6 +98,10 @@ func (c *memoryClient) Partitions(ctx context.Context, name string) (int, error)
 	return len(c.kafka.topics[name]), nil
 }
 
+func (c *memoryClient) TopicID(ctx context.Context, name string) (kafkaio.TopicID, error) {
+	return kafkaio.TopicID{1}, c.request(ctx, "id of "+name)
+}
+
 func (c *memoryClient) Offset(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
 	for {
 		if err := c.request(ctx, fmt.Sprintf("offset of %s/%d at %d", topic, partition, at)); err != nil {

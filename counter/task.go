@@ -30,8 +30,10 @@ type job struct {
 	log        *slog.Logger
 	interval   window.Interval
 	limits     limits
-	partitions int  // Q
-	createTime bool // the lines topic has CreateTime
+	partitions int             // Q
+	createTime bool            // the lines topic has CreateTime
+	linesID    kafkaio.TopicID // of the lines topic
+	linesSeen  bool            // linesID is known
 	maxBatch   map[string]int
 	fail       func(error) // ends the counter
 }
@@ -317,6 +319,8 @@ func (j *job) parseReduceState(o kafkaio.Offset) (*wire.ReduceState, error) {
 // lost is the refusal to guess where to go on.
 func (j *job) lost(topic string, partition int32, why string) error {
 	return refusal{fmt.Errorf("group %s has run before, but where it was in %s/%d is lost (%s): its offsets expired "+
-		"(offsets.retention.minutes) or were reset with a tool. Going on from anywhere else would lose lines or count them twice. "+
-		"Start over with a new --group and new output topics; docs/operations.md, section Lost offsets, has the details", j.cfg.Group, topic, partition, why)}
+		"(offsets.retention.minutes), were reset with a tool, or a topic was deleted and made anew. Going on from anywhere else would lose lines or count them twice. "+startOver, j.cfg.Group, topic, partition, why)}
 }
+
+// startOver is the remedy where nobody knows any more what is counted.
+const startOver = "Start over with a new --group and new output topics; docs/operations.md, section Lost offsets, has the details"

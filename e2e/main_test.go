@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -27,9 +26,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	programs = NewPrograms(dir)
-	if os.Getenv("TESTCONTAINERS_HOST_OVERRIDE") == "" && engineRunsHere() {
-		os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "localhost")
-	}
+	UseLocalEngine()
 	status := m.Run()
 	if shared.Kafka != nil {
 		if err := testcontainers.TerminateContainer(shared.Kafka); err != nil {
@@ -57,7 +54,7 @@ func needDocker(t *testing.T) {
 	docker.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		docker.missing = dockerAnswers(ctx)
+		docker.missing = DockerAnswers(ctx)
 	})
 	switch {
 	case docker.missing == nil:
@@ -90,32 +87,6 @@ func realKafka(t *testing.T) *Kafka {
 		t.Fatal(shared.err)
 	}
 	return shared.Kafka
-}
-
-// engineRunsHere says whether the engine's process is one of this machine's, so that published ports are at localhost. Where
-// /.dockerenv exists testcontainers takes the machine for a container, and would look for them at its bridge's address.
-func engineRunsHere() bool {
-	names, _ := filepath.Glob("/proc/[0-9]*/comm")
-	for _, name := range names {
-		if comm, err := os.ReadFile(name); err == nil && string(comm) == "dockerd\n" {
-			return true
-		}
-	}
-	return false
-}
-
-func dockerAnswers(ctx context.Context) (err error) {
-	defer func() { // testcontainers panics where it finds no Docker host at all
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
-		}
-	}()
-	provider, err := testcontainers.NewDockerProvider()
-	if err != nil {
-		return err
-	}
-	defer provider.Close()
-	return provider.Health(ctx)
 }
 
 // embeddedBroker starts the broker of standalone for one test.

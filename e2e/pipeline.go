@@ -69,8 +69,11 @@ func (p *Pipeline) Producer(stdin io.Reader, more ...string) *Process {
 // Counter starts a counter.
 func (p *Pipeline) Counter(more ...string) *Process {
 	p.t.Helper()
-	return p.programs.Start(p.t, nil, "counter", append(p.args("--group", p.Group, "--shuffle-topic", p.Shuffle,
-		"--batch-interval", p.Interval.String(), "--tokenizer", p.Tokenizer), more...)...)
+	return p.programs.Start(p.t, nil, "counter", p.counterArgs(more...)...)
+}
+
+func (p *Pipeline) counterArgs(more ...string) []string {
+	return append(p.args("--group", p.Group, "--shuffle-topic", p.Shuffle, "--batch-interval", p.Interval.String(), "--tokenizer", p.Tokenizer), more...)
 }
 
 // Printer starts a printer of every batch from the beginning.
@@ -79,13 +82,17 @@ func (p *Pipeline) Printer(more ...string) *Process {
 	return p.programs.Start(p.t, nil, "consumer-printer", p.args(append([]string{"--from-beginning", "--time-zone", "UTC", "--http", ""}, more...)...)...)
 }
 
-// CreateLines makes the topic of lines, for tests that publish by themselves.
-func (p *Pipeline) CreateLines(partitions int32) {
+// CreateLines makes the topic of lines, for tests that publish by themselves. Settings are pairs of a name and a value.
+func (p *Pipeline) CreateLines(partitions int32, settings ...string) {
 	p.t.Helper()
 	appendTime := "LogAppendTime"
+	configs := map[string]*string{"message.timestamp.type": &appendTime}
+	for i := 0; i < len(settings); i += 2 {
+		configs[settings[i]] = &settings[i+1]
+	}
 	client := p.client()
 	defer client.Close()
-	if _, err := kadm.NewClient(client).CreateTopic(context.Background(), partitions, 1, map[string]*string{"message.timestamp.type": &appendTime}, p.Lines); err != nil {
+	if _, err := kadm.NewClient(client).CreateTopic(context.Background(), partitions, 1, configs, p.Lines); err != nil {
 		p.t.Fatalf("create %s: %v", p.Lines, err)
 	}
 }
@@ -93,13 +100,22 @@ func (p *Pipeline) CreateLines(partitions int32) {
 // Publish puts lines on the topic as they are, whatever they hold, in turn on its partitions.
 func (p *Pipeline) Publish(lines ...string) {
 	p.t.Helper()
-	client := p.client(kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerBatchMaxBytes(1<<20-1<<10))
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
 	var records []*kgo.Record
 	for _, line := range lines {
-		records = append(records, &kgo.Record{Topic: p.Lines, Value: []byte(line)})
+		records = append(records, &kgo.Record{Value: []byte(line)})
+	}
+	p.PublishRecords(1<<20-1<<10, records...)
+}
+
+// PublishRecords puts records on the topic of lines, in turn on its partitions, in batches of up to so many bytes.
+func (p *Pipeline) PublishRecords(maxBatch int32, records ...*kgo.Record) {
+	p.t.Helper()
+	client := p.client(kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerBatchMaxBytes(maxBatch), kgo.MaxBufferedRecords(100_000))
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, r := range records {
+		r.Topic = p.Lines
 	}
 	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		p.t.Fatalf("publish to %s: %v", p.Lines, err)

@@ -17,12 +17,15 @@ import (
 // Programs are the services of this checkout, each built into a folder when it is first started.
 type Programs struct {
 	dir   string
+	flags []string
 	mu    sync.Mutex
 	built map[string]error
 }
 
-// NewPrograms is for an empty folder.
-func NewPrograms(dir string) *Programs { return &Programs{dir: dir, built: make(map[string]error)} }
+// NewPrograms is for an empty folder. The flags are go build's.
+func NewPrograms(dir string, flags ...string) *Programs {
+	return &Programs{dir: dir, flags: flags, built: make(map[string]error)}
+}
 
 // path builds the program unless it was built before.
 func (p *Programs) path(program string) (string, error) {
@@ -32,7 +35,7 @@ func (p *Programs) path(program string) (string, error) {
 	if err, done := p.built[program]; done {
 		return file, err
 	}
-	args := []string{"build", "-o", file}
+	args := append([]string{"build", "-o", file}, p.flags...)
 	if os.Getenv("E2E_RACE") != "" {
 		args = append(args, "-race")
 	}
@@ -60,6 +63,12 @@ type Process struct {
 // killed; after a failed test the last lines of both outputs are shown.
 func (p *Programs) Start(t testing.TB, stdin io.Reader, program string, args ...string) *Process {
 	t.Helper()
+	return p.StartTo(t, stdin, nil, program, args...)
+}
+
+// StartTo is Start for a program whose standard output goes to a writer, and not to Stdout; nil is Stdout.
+func (p *Programs) StartTo(t testing.TB, stdin io.Reader, stdout io.Writer, program string, args ...string) *Process {
+	t.Helper()
 	file, err := p.path(program)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +76,10 @@ func (p *Programs) Start(t testing.TB, stdin io.Reader, program string, args ...
 	s := &Process{Name: program, Stdout: newText(), Stderr: newText(), t: t, exited: make(chan struct{})}
 	s.cmd = exec.Command(file, args...)
 	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=halt_on_error=1"}
-	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = stdin, s.Stdout, s.Stderr
+	if stdout == nil {
+		stdout = s.Stdout
+	}
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = stdin, stdout, s.Stderr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", program, err)
 	}
@@ -86,6 +98,20 @@ func (p *Programs) Start(t testing.TB, stdin io.Reader, program string, args ...
 		}
 	})
 	return s
+}
+
+// MemoryPeak is the most memory that the process has had so far, in bytes, where the system tells (Linux).
+func (s *Process) MemoryPeak() (bytes int64, ok bool) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(status)) {
+		if n, err := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); n == 1 && err == nil {
+			return bytes << 10, true
+		}
+	}
+	return 0, false
 }
 
 // Running says whether the process has not ended.

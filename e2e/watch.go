@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -196,7 +197,50 @@ func (w *Watch) Check() map[int64]*oracle.Window {
 	w.CatchUp()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	want := oracle.Windows(w.lines, w.p.Interval, w.p.tokenize())
+	return w.compare(w.lines)
+}
+
+// CheckOnly is Check where only some of the lines can be counted.
+func (w *Watch) CheckOnly(countable func(oracle.Line) bool) map[int64]*oracle.Window {
+	w.t.Helper()
+	w.CatchUp()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var lines []oracle.Line
+	for _, line := range w.lines {
+		if countable(line) {
+			lines = append(lines, line)
+		}
+	}
+	return w.compare(lines)
+}
+
+// CheckTotals demands that every word is counted as often as it is on the topic, in whatever window: where lines are late. It
+// returns how many were.
+func (w *Watch) CheckTotals() (late int64) {
+	w.t.Helper()
+	w.CatchUp()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	want := make(map[string]int64)
+	for _, window := range oracle.Windows(w.lines, w.p.Interval, w.p.tokenize()) {
+		for word, n := range window.Counts {
+			want[word] += n
+		}
+	}
+	got, lines, late, err := w.output.Totals()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if lines != int64(len(w.lines)) || !maps.Equal(got, want) {
+		w.t.Fatalf("counted %d lines, %v; there are %d, %v", lines, got, len(w.lines), want)
+	}
+	return late
+}
+
+func (w *Watch) compare(lines []oracle.Line) map[int64]*oracle.Window {
+	w.t.Helper()
+	want := oracle.Windows(lines, w.p.Interval, w.p.tokenize())
 	if err := w.output.Compare(want); err != nil {
 		w.t.Fatalf("not what the oracle says:\n%v", err)
 	}
@@ -204,7 +248,7 @@ func (w *Watch) Check() map[int64]*oracle.Window {
 	for _, window := range want {
 		words += window.Words()
 	}
-	w.t.Logf("%d lines and %d words in %d windows, %d more empty: as the oracle says", len(w.lines), words, len(want), w.output.Empty())
+	w.t.Logf("%d lines and %d words in %d windows, %d more empty: as the oracle says", len(lines), words, len(want), w.output.Empty())
 	return want
 }
 

@@ -81,6 +81,20 @@ func TestOutputRight(t *testing.T) {
 	}
 }
 
+// A counter that stopped has closed one more window in one partition than in the other.
+func TestOutputUneven(t *testing.T) {
+	o := NewOutput(time.Second, 2)
+	if err := feed(o, append(right(), reported(5, 0, 0, 0, 0))...); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Compare(Windows(lines(), time.Second, Space)); err != nil {
+		t.Error(err)
+	}
+	if n := len(o.Reported()); n != 3 {
+		t.Errorf("%d windows are reported by both, not 3", n)
+	}
+}
+
 // A reader gets the partitions in any order: a batch before its rows is not complete, and no error.
 func TestOutputTorn(t *testing.T) {
 	o := NewOutput(time.Second, 2)
@@ -140,7 +154,7 @@ func TestCompareFinds(t *testing.T) {
 		want  string
 	}{
 		"a row lost":            {without(0), `"spark" counted 0, there were 1`},
-		"a share lost":          {without(8), "partition 1 reports windows that end 1970-01-01T00:00:02Z to 1970-01-01T00:00:03Z"},
+		"a share lost":          {without(8), "partition 0 reports windows up to 1970-01-01T00:00:04Z, with lines, and another only up to 1970-01-01T00:00:03Z"},
 		"a row too many":        {append([]step{counted(1, 1, inPartition1, 1)}, right()...), "and no batch"},
 		"a word counted wrong":  {instead(1, counted(2, 1, inPartition1, 3)), `"hello" counted 3, there were 2`},
 		"words wrong":           {instead(3, reported(2, 1, 1, 3, 1)), "batches/1 says 3 words"},

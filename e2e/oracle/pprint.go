@@ -30,6 +30,11 @@ func Pprint(end time.Time, counts map[string]int64, num int) string {
 // JSON is a batch as the printer's format json shows it, a line of its own, without the time at which it was closed: at most num
 // words, all of them for 0.
 func JSON(end time.Time, interval time.Duration, w *Window, num int) string {
+	return JSONLate(end, interval, w, 0, num)
+}
+
+// JSONLate is JSON for a window with late lines.
+func JSONLate(end time.Time, interval time.Duration, w *Window, late int64, num int) string {
 	var counts []string
 	words := inOrder(w.Counts)
 	more := num > 0 && len(words) > num
@@ -39,8 +44,8 @@ func JSON(end time.Time, interval time.Duration, w *Window, num int) string {
 	for _, word := range words {
 		counts = append(counts, fmt.Sprintf(`{"word":%s,"count":%d}`, quoted(word), w.Counts[word]))
 	}
-	return fmt.Sprintf(`{"window_start":"%s","window_end":"%s","lines":%d,"late_lines":0,"words":%d,"distinct_words":%d,"counts":[%s],"more":%t}`+"\n",
-		Stamp(end.Add(-interval)), Stamp(end), w.Lines, w.Words(), len(w.Counts), strings.Join(counts, ","), more)
+	return fmt.Sprintf(`{"window_start":"%s","window_end":"%s","lines":%d,"late_lines":%d,"words":%d,"distinct_words":%d,"counts":[%s],"more":%t}`+"\n",
+		Stamp(end.Add(-interval)), Stamp(end), w.Lines, late, w.Words(), len(w.Counts), strings.Join(counts, ","), more)
 }
 
 // inOrder sorts the most frequent words first, and among equals as Python sorts strings.

@@ -54,8 +54,8 @@ func (x *exchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
 }
 
 func (x *exchange) Required(versions map[protocol.ApiKey]int16) bool {
-	// kafka-go knows no version of DeleteRecords and reports 0 for it.
-	if v, ok := versions[x.key]; (!ok || v < x.version) && x.key != protocol.DeleteRecords {
+	// kafka-go reports the newest version that both it and the broker know: 0 for DeleteRecords, and none of Metadata that has ids.
+	if v, ok := versions[x.key]; (!ok || v < x.version) && x.key != protocol.DeleteRecords && x.key != protocol.Metadata {
 		x.refused = finalError{fmt.Errorf("the broker does not speak %s version %d: Kafka 2.4 or later is needed", x.key, x.version)}
 	}
 	return true

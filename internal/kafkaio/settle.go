@@ -96,12 +96,4 @@ func (t *Transactional) lastDecision(ctx context.Context) (last decision, err er
 const transactionalIDNotFound kafka.Error = 105
 
 // compactString reads a string of the flexible versions (KIP-482); null is empty.
-func (c *cursor) compactString() string {
-	n, size := binary.Uvarint(c.b)
-	if size <= 0 || n > uint64(len(c.b)) {
-		c.b, c.short = nil, true
-		return ""
-	}
-	c.b = c.b[size:]
-	return string(c.take(max(int(n)-1, 0)))
-}
+func (c *cursor) compactString() string { return string(c.take(max(int(c.uvarint())-1, 0))) }

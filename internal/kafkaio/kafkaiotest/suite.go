@@ -33,6 +33,7 @@ func Run(t *testing.T, b Broker) {
 		run  func(*fixture)
 	}{
 		{"EnsureTopic", testEnsureTopic},
+		{"TopicID", testTopicID},
 		{"WaitTopic", testWaitTopic},
 		{"OtherTopic", testOtherTopic},
 		{"Send", testSend},

@@ -58,6 +58,40 @@ func testEnsureTopic(f *fixture) {
 	}
 }
 
+// testTopicID: a topic that is made anew is another one.
+func testTopicID(f *fixture) {
+	topic := f.topic("t", 1)
+	id := func() kafkaio.TopicID {
+		f.Helper()
+		id, err := f.client.TopicID(f.ctx, topic)
+		f.must(err)
+		return id
+	}
+	first := id()
+	if again := id(); again != first || first == (kafkaio.TopicID{}) {
+		f.Errorf("the same topic has the ids %x and %x", first, again)
+	}
+	admin := &kafka.Client{Addr: kafka.TCP(f.Addr)}
+	if answer, err := admin.DeleteTopics(f.ctx, &kafka.DeleteTopicsRequest{Topics: []string{topic}}); err != nil || answer.Errors[topic] != nil {
+		f.Fatal(err, answer.Errors)
+	}
+	for {
+		_, err := f.client.TopicID(f.ctx, topic)
+		if errors.Is(err, kafka.UnknownTopicOrPartition) {
+			break
+		}
+		f.must(err)
+		f.must(f.ctx.Err())
+		time.Sleep(10 * time.Millisecond) // the broker takes a moment to delete it
+	}
+	// With a client of its own: this one's metadata may still have the old topic.
+	_, err := f.connect(f.Addr).EnsureTopic(f.ctx, kafkaio.TopicSpec{Name: topic, Partitions: 1, ReplicationFactor: 1})
+	f.must(err)
+	if other := id(); other == first {
+		f.Errorf("the topic made anew has the id %x, too", first)
+	}
+}
+
 func testWaitTopic(f *fixture) {
 	type found struct {
 		partitions int
