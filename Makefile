@@ -24,6 +24,7 @@ BROKERS    ?=
 RATE       ?=
 # optional: say so and go on when the vulnerability database cannot be reached; required: fail
 VULN       ?= optional
+VULNDB     ?= https://vuln.go.dev
 
 .DEFAULT_GOAL := help
 .PHONY: run up down logs topics tail build test test-unit test-e2e soak bench fuzz lint format vet staticcheck vuln tidy-check tidy clean help
@@ -100,11 +101,11 @@ tidy-check:
 vuln:
 	@for m in $(MODULES); do \
 		echo "govulncheck $$m"; \
-		rc=0; out=$$(cd $$m && go run $(GOVULNCHECK) ./... 2>&1) || rc=$$?; \
+		rc=0; out=$$(cd $$m && go run $(GOVULNCHECK) -db $(VULNDB) ./... 2>&1) || rc=$$?; \
 		case $$rc,$$out in \
 		0,*) ;; \
 		*'fetching vulnerabilities'*) \
-			printf '%s\n' '' '!!! govulncheck DID NOT RUN: its database (vuln.go.dev) cannot be reached from here.' \
+			printf '%s\n' '' '!!! govulncheck DID NOT RUN: its database ($(VULNDB)) cannot be reached from here.' \
 				'!!! Nothing is known about vulnerable dependencies; run make vuln where it can.' '' >&2; \
 			test $(VULN) = optional; exit ;; \
 		*) echo "$$out"; exit 1 ;; \
