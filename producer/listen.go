@@ -21,6 +21,8 @@ const (
 	maxClients = 64
 	// lastWrites is how long clients may take for what waits for them when the producer ends.
 	lastWrites = 2 * time.Second
+	// lastReads is how long a client may take to close, then, once it has been told that no more lines come.
+	lastReads = 200 * time.Millisecond
 )
 
 // socketServer sends the published lines to every client that is connected, as the lab's server does: from the first line
@@ -125,7 +127,21 @@ func (s *socketServer) send(lines []byte) {
 
 // write writes what waits for a client until there is no more to come.
 func (s *socketServer) write(c *client) {
-	defer s.leave(c)
+	if s.writeAll(c) == nil && s.endLines(c) == nil {
+		return // the client closes, or its time is over
+	}
+	s.leave(c)
+}
+
+// endLines tells a client that no more lines come. Closing the connection would do that too, but where the client has said
+// something that nobody has read, a close takes lines away that are still on their way (RFC 1122, 4.2.2.13).
+func (s *socketServer) endLines(c *client) error {
+	c.conn.SetReadDeadline(time.Now().Add(lastReads))
+	return c.conn.(*net.TCPConn).CloseWrite()
+}
+
+// writeAll returns nil when the client has everything at the server's end.
+func (s *socketServer) writeAll(c *client) error {
 	var lines []byte
 	for range c.changed {
 		s.mu.Lock()
@@ -138,16 +154,17 @@ func (s *socketServer) write(c *client) {
 				if errors.Is(err, os.ErrDeadlineExceeded) {
 					s.tooSlow(c, len(lines))
 				}
-				return
+				return err
 			}
 		}
 		if ending {
-			return
+			return nil
 		}
 		s.mu.Lock()
 		c.writing = 0
 		s.mu.Unlock()
 	}
+	return nil
 }
 
 func (s *socketServer) tooSlow(c *client, behind int) {
