@@ -137,8 +137,8 @@ func TestRunSocketWhileKafkaIsAway(t *testing.T) {
 	conn := accept()
 	io.WriteString(conn, "first\n")
 	eventually(t, "the first line", func() bool { return acknowledged.Load() == 1 })
-	// 20 MB, far more than the producer's and the operating system's buffers hold.
-	const lines = 20_000
+	// 80 MB, more than the producer's and the operating system's buffers hold (Linux: tcp_rmem, up to 32 MB).
+	const lines = 80_000
 	padding := strings.Repeat(".", 994)
 	var written atomic.Int64
 	go func() {
