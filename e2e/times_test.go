@@ -100,6 +100,7 @@ func TestSilentDay(t *testing.T) {
 // the -1 that stands for no time.
 func TestRecordTimes(t *testing.T) {
 	p := NewPipeline(t, programs, realKafka(t).Address, time.Second, "space")
+	p.Watch.output.EarlyClose = true
 	p.CreateLines(4, createTime...)
 	counter := p.MeteredCounter()
 	random := rand.New(rand.NewPCG(5, 6))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -32,7 +33,7 @@ type Member struct {
 // Assignment is what the group gave this member in one generation.
 type Assignment struct {
 	Generation
-	Partitions map[string][]int32 // by topic
+	Partitions map[string][]int32 // by topic, in order
 
 	client *Client
 	gen    *kafka.Generation
@@ -78,6 +79,7 @@ func (m *Member) Next(ctx context.Context) (*Assignment, error) {
 				for _, p := range partitions {
 					a.Partitions[topic] = append(a.Partitions[topic], int32(p.ID))
 				}
+				slices.Sort(a.Partitions[topic])
 			}
 			return a, nil
 		case ctx.Err() != nil:
