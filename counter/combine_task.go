@@ -140,6 +140,9 @@ func (t *combineTask) announce(ctx context.Context, from resumption) error {
 	}
 	t.combiner.Start(from.watermark)
 	t.skew.start(from.closed)
+	if t.until > from.closed { // nobody knows how much was sent for the windows that are open: as much as may be
+		t.skew.sent(t.until, t.limits.ahead)
+	}
 	return t.flush(ctx)
 }
 

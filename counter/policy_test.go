@@ -274,6 +274,34 @@ func TestAheadOfALaggingInput(t *testing.T) {
 	})
 }
 
+// A restart does not forget that counts were sent for windows that are open: no more bytes than may be are added to them.
+func TestAheadAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		at := p.job.interval.Floor(s.kafka.now())
+		closed := at - 3*anInterval
+		s.commit("g-shuffle", 0, 0, wire.ReduceState{Closed: closed, Interval: anInterval, Partitions: 1}.Encode())
+		s.commit("lines", 0, 0, wire.CombineState{Watermark: at, Lines: at + anInterval, Partitions: 1}.Encode())
+		task := &combineTask{task: p.task(0, 1, 0)}
+		task.stage = stageCombine
+		if err := task.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if task.skew.bytes != task.limits.ahead {
+			t.Fatalf("%d bytes are ahead, want %d", task.skew.bytes, task.limits.ahead)
+		}
+		task.skew.sent(at+anInterval, 1)
+		if ahead, err := task.ahead(t.Context()); !ahead || err != nil {
+			t.Errorf("ahead %t, %v: want it to wait", ahead, err)
+		}
+		s.commit("g-shuffle", 0, 0, wire.ReduceState{Closed: at + anInterval, Interval: anInterval, Partitions: 1}.Encode())
+		time.Sleep(checkAhead)
+		if ahead, err := task.ahead(t.Context()); ahead || err != nil || task.skew.bytes != 0 {
+			t.Errorf("ahead %t, %v, %d bytes, when the windows are closed", ahead, err, task.skew.bytes)
+		}
+	})
+}
+
 // One fetch may hold far more than memory should: it is committed in parts, each with the position that goes with it.
 func TestReadFlushesInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
