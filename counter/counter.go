@@ -24,7 +24,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -170,7 +169,6 @@ func (j *job) work(generation context.Context, place assignment) {
 				lines = append(lines, p)
 			}
 		}
-		slices.Sort(lines)
 		base := task{job: j, slot: slot, lines: lines, known: covered(int(slot), j.partitions, known, lines), assignment: place}
 		combine := &combineTask{task: base}
 		combine.stage = stageCombine

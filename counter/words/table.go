@@ -37,7 +37,6 @@ const Slack = inEntry
 
 const (
 	inEntry   = 16 // bytes of a word that fit
-	entryCost = 64 // bytes
 	firstSize = 1 << 10
 )
 
@@ -132,9 +131,6 @@ func (t *Table) grow() {
 
 // Len returns the number of words.
 func (t *Table) Len() int { return t.words }
-
-// Size returns about how many bytes of memory the words take: what each costs in a table that is half full, and long ones.
-func (t *Table) Size() int { return t.words*entryCost + len(t.long) }
 
 // All yields each word once, in no order. The word is valid until the next one; the table must not be changed meanwhile.
 func (t *Table) All(yield func(word []byte, count int64) bool) {

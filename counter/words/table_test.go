@@ -50,7 +50,7 @@ func TestTable(t *testing.T) {
 			t.Fatalf("round %d: %d words, want %d", round, len(got), len(want))
 		}
 		table.Reset()
-		if table.Len() != 0 || table.Size() != 0 || len(all(t, &table)) != 0 {
+		if table.Len() != 0 || len(all(t, &table)) != 0 {
 			t.Fatal("not empty after Reset")
 		}
 	}

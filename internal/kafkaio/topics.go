@@ -69,27 +69,21 @@ func (c *Client) createTopic(ctx context.Context, spec TopicSpec) error {
 
 // WaitTopic waits until the topic exists and every partition has a leader, and returns how many partitions there are.
 func (c *Client) WaitTopic(ctx context.Context, name string) (partitions int, err error) {
-	err = retry(ctx, c.log, "find topic "+name, func() error {
-		leaders, err := c.leaders(ctx, name)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(leaders, noLeader) {
-			return kafka.LeaderNotAvailable
-		}
-		partitions = len(leaders)
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("find topic %s: %w", name, err)
-	}
-	return partitions, nil
+	return c.findTopic(ctx, name, func(leaders []int32) bool { return !slices.Contains(leaders, noLeader) })
 }
 
 // Partitions waits until the topic exists, and returns how many partitions there are, with a leader or without.
 func (c *Client) Partitions(ctx context.Context, name string) (partitions int, err error) {
+	return c.findTopic(ctx, name, func([]int32) bool { return true })
+}
+
+// findTopic waits until the topic exists and its partitions' leaders will do.
+func (c *Client) findTopic(ctx context.Context, name string, ready func(leaders []int32) bool) (partitions int, err error) {
 	err = retry(ctx, c.log, "find topic "+name, func() error {
 		leaders, err := c.leaders(ctx, name)
+		if err == nil && !ready(leaders) {
+			err = kafka.LeaderNotAvailable
+		}
 		partitions = len(leaders)
 		return err
 	})

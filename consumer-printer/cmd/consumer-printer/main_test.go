@@ -82,18 +82,25 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestPipes runs the program as in consumer-printer | head -3, and stops it with a signal.
-func TestPipes(t *testing.T) {
+// startKafka starts a broker with the printer's topics, and a client of it.
+func startKafka(t *testing.T) (*kfake.Cluster, *kgo.Client) {
+	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "word-counts", "batches"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Close()
+	t.Cleanup(cluster.Close)
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	t.Cleanup(client.Close)
+	return cluster, client
+}
+
+// TestPipes runs the program as in consumer-printer | head -3, and stops it with a signal.
+func TestPipes(t *testing.T) {
+	cluster, client := startKafka(t)
 	end := time.UnixMilli(1769030730000)
 	closeBatch := func() {
 		value := wire.AppendBatch(nil, wire.Batch{WindowStart: end.Add(-5 * time.Second), WindowEnd: end, Partitions: 1, ClosedAt: end})

@@ -11,7 +11,6 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/rivo/uniseg"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"wordcount/internal/wire"
@@ -20,16 +19,7 @@ import (
 // On a terminal a table has colours, fits in, and is drawn over the one before; NO_COLOR and TERM=dumb are respected. A hostile
 // word's control characters never get there.
 func TestTerminal(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "word-counts", "batches"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	cluster, client := startKafka(t)
 	end := time.UnixMilli(1769030730000)
 	for range 2 {
 		start := end.Add(-5 * time.Second)
