@@ -23,6 +23,8 @@ type reduceTask struct {
 	task
 	reducer   *reduce.Reducer
 	reader    reader
+	position  int64 // behind what was read
+	end       int64 // high watermark of the last fetch
 	committed bool
 	deleted   time.Time
 	rows      packer
@@ -50,17 +52,20 @@ func (t *reduceTask) run(ctx context.Context) error {
 	}
 }
 
-// stop closes what the combine tasks' last transactions have made ready. It reads on until nothing is left, with a fetch
-// of its own: the one under way may have been answered before.
+// stop closes what the combine tasks' last transactions have made ready. It reads on, with a fetch of its own, to what is there
+// now: the fetch under way may have been answered before. Those of other counters go on writing.
 func (t *reduceTask) stop(ctx context.Context) error {
 	t.reader.Close()
 	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: t.reducer.Next()}})
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRead)
 	defer cancel()
-	for caughtUp := false; !caughtUp && patience.Err() == nil; {
-		var err error
-		if caughtUp, err = t.read(patience, retryIdle); err != nil && patience.Err() == nil {
+	for end := int64(-1); (end < 0 || t.position < end) && patience.Err() == nil; {
+		answered, err := t.read(patience, retryIdle)
+		if err != nil && patience.Err() == nil {
 			return err
+		}
+		if answered && end < 0 {
+			end = t.end
 		}
 	}
 	return t.close(ctx)
@@ -102,8 +107,8 @@ func (t *reduceTask) start(ctx context.Context) error {
 	return nil
 }
 
-// read applies the partial counts and watermarks of one poll. It tells whether nothing was left, nor an open transaction.
-func (t *reduceTask) read(ctx context.Context, wait time.Duration) (caughtUp bool, err error) {
+// read applies the partial counts and watermarks of one poll, and tells whether there was an answer.
+func (t *reduceTask) read(ctx context.Context, wait time.Duration) (answered bool, err error) {
 	fetched, err := t.reader.Poll(ctx, wait)
 	if err != nil {
 		return false, err
@@ -122,9 +127,9 @@ func (t *reduceTask) read(ctx context.Context, wait time.Duration) (caughtUp boo
 		if err := f.Err(); err != nil {
 			return false, err
 		}
-		caughtUp = f.CaughtUp()
+		t.position, t.end = f.Position(), f.HighWatermark
 	}
-	return caughtUp, nil
+	return len(fetched) > 0, nil
 }
 
 // close commits the windows that are due, several in a transaction.

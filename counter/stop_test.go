@@ -145,6 +145,43 @@ func TestStopDoesNotWaitForTheDead(t *testing.T) {
 	})
 }
 
+// Nor do those that stop wait for counters that go on: between their transactions there may never be a moment without one.
+func TestStopDoesNotWaitForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 2)
+		ctx, stop := context.WithCancel(t.Context())
+		over := slotAtWork(ctx, p)
+		var began time.Time
+		time.AfterFunc(10*time.Second, func() {
+			began = time.Now()
+			stop()
+		})
+		l := s.kafka.topics["g-shuffle"][0]
+		var open *memoryTransaction
+		for n := 0; ; n++ {
+			s.kafka.mu.Lock()
+			next := s.kafka.transaction(&memoryProducer{id: int64(90 + n)})
+			next.logs[l] = true
+			var b kafkaio.RecordBatch
+			b.Append(0, nil, said(1, aTime+int64(n), 2))
+			s.kafka.append(l, &b, next, false)
+			if open != nil {
+				s.kafka.decide(open, true)
+			}
+			s.kafka.mu.Unlock()
+			open = next
+			select {
+			case <-over:
+				if took := time.Since(began); took > 150*time.Millisecond {
+					t.Errorf("stopping took %v", took)
+				}
+				return
+			case <-time.After(30 * time.Millisecond):
+			}
+		}
+	})
+}
+
 // A counter without slots waits for the end of its generation.
 func TestSpareCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
