@@ -15,6 +15,7 @@ import (
 const (
 	maxPoll    = 500 * time.Millisecond // the longest wait for lines
 	retryIdle  = 20 * time.Millisecond  // between two looks at a partition that is behind and yields nothing
+	checks     = 256                    // so often, at most, is measured what is pending before it is too much
 	checkAhead = 20 * time.Millisecond  // between two looks at how far the reduces are
 )
 
@@ -219,9 +220,14 @@ func (t *combineTask) read(ctx context.Context, wait time.Duration) (useful bool
 		i := t.input(f.Partition)
 		in := &t.inputs[i]
 		var rec kafkaio.Record
+		unchecked := 0 // bytes
 		for f.Next(&rec) {
 			t.combiner.Line(i, rec.Time, now, rec.Value)
 			useful = true
+			if unchecked += len(rec.Value) + 1; unchecked < t.limits.flush/checks {
+				continue
+			}
+			unchecked = 0
 			if t.combiner.Size() >= t.limits.flush { // one fetch may hold far more
 				in.position = f.Position()
 				if err := t.flush(ctx); err != nil {

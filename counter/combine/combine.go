@@ -36,12 +36,11 @@ type Combiner struct {
 	windows   []*counts
 	current   *counts // the window of the last line
 	pending   Totals
-	size      int
 
 	spare   []*counts // their tables' memory is used again
-	words   [][]byte
-	line    []byte // with some room behind it
-	scratch []byte
+	words   []words.Span
+	scratch []byte   // of a line that is not UTF-8
+	room    []byte   // of a line without memory behind it
 	open    [][]byte // a record under construction for each shuffle partition
 }
 
@@ -100,21 +99,31 @@ func (c *Combiner) Line(input int, t, now int64, line []byte) {
 	w.lines++
 	c.pending.Lines++
 	line, c.scratch = tokenize.Valid(c.scratch, line)
-	c.line = append(append(c.line[:0], line...), slack[:]...)
-	c.words = c.cfg.Tokenizer.Words(c.words[:0], c.line[:len(line)])
+	var text []byte
+	text, c.words = c.cfg.Tokenizer.Words(c.words[:0], line)
 	c.pending.Words += int64(len(c.words))
-	for _, word := range c.words {
+	if len(text) > tokenize.MaxWord {
+		c.countLong(w, text)
+		return
+	}
+	if cap(text) < len(text)+words.Slack {
+		c.room = slices.Grow(c.room[:0], len(text)+words.Slack)
+		text = append(c.room, text...)
+	}
+	w.words.AddSpans(text, c.words)
+}
+
+// countLong counts the words of a text in which there may be some that are too long.
+func (c *Combiner) countLong(w *counts, text []byte) {
+	for _, span := range c.words {
+		word := text[span.Start:span.End]
 		if len(word) > tokenize.MaxWord {
 			word = tokenize.Cut(word)
 			c.pending.Cut++
 		}
-		if w.words.Add(word, 1) {
-			c.size += len(word) + entryOverhead
-		}
+		w.words.Add(word, 1)
 	}
 }
-
-var slack [words.Slack]byte
 
 // advance moves an input's watermark to the newest time read, less the grace where times may be out of order.
 func (c *Combiner) advance(input int, t int64) {
@@ -166,7 +175,12 @@ const entryOverhead = 100
 func (c *Combiner) Pending() Totals { return c.pending }
 
 // Size returns about how many bytes of memory the pending counts take.
-func (c *Combiner) Size() int { return c.size }
+func (c *Combiner) Size() (size int) {
+	for _, w := range c.windows {
+		size += w.words.Len()*entryOverhead + w.words.Bytes()
+	}
+	return size
+}
 
 // Closes tells whether the watermark has passed the end of a window since the last Flush.
 func (c *Combiner) Closes() bool {
@@ -209,7 +223,7 @@ func (c *Combiner) Flush(maxRecord, linesPartitions int, emit func(q int, record
 		emit(q, mark)
 	}
 	clear(c.windows)
-	c.windows, c.current, c.pending, c.size = c.windows[:0], nil, Totals{}, 0
+	c.windows, c.current, c.pending = c.windows[:0], nil, Totals{}
 	c.sent = c.watermark
 }
 

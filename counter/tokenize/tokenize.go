@@ -2,20 +2,23 @@
 package tokenize
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"wordcount/counter/words"
 )
 
 // Tokenizer splits lines into words. It belongs to one goroutine.
 type Tokenizer interface {
-	// Words appends line's words to dst. They point into line or into the tokenizer, and are valid until the next call.
-	Words(dst [][]byte, line []byte) [][]byte
+	// Words appends to dst where line's words stand in text: the line, or what the tokenizer makes of it, which is valid
+	// until the next call.
+	Words(dst []words.Span, line []byte) (text []byte, found []words.Span)
 }
 
 // Names of the tokenizers, for --help and errors.
@@ -30,7 +33,7 @@ func New(name string) (Tokenizer, error) {
 	case "fields":
 		return fields{}, nil
 	case "words":
-		return &words{}, nil
+		return &letters{}, nil
 	}
 	if pattern, ok := strings.CutPrefix(name, "regexp:"); ok {
 		re, err := regexp.Compile(pattern)
@@ -45,75 +48,108 @@ func New(name string) (Tokenizer, error) {
 // space splits at each single space, as line.split(" ") does: two spaces give an empty word, and so does an empty line.
 type space struct{}
 
-// Words looks at eight bytes at a time: words are too short for a call of bytes.IndexByte each.
-func (space) Words(dst [][]byte, line []byte) [][]byte {
-	const each, low7 = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
-	start, i := 0, 0
-	for ; i+8 <= len(line); i += 8 {
-		x := binary.LittleEndian.Uint64(line[i:]) ^ ' '*each
-		// The top bit of each byte that is zero, and no other (Hacker's Delight, 6-1).
-		for spaces := ^((x&low7 + low7) | x | low7); spaces != 0; spaces &= spaces - 1 {
-			at := i + bits.TrailingZeros64(spaces)/8
-			dst = append(dst, line[start:at])
-			start = at + 1
+// Words finds the spaces of 64 bytes at a time, so that how long the words are is of no matter to the processor's branch
+// prediction.
+func (space) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
+	dst = slices.Grow(dst, len(line)/2+1)
+	start := 0
+	for at := 0; at < len(line); at += block {
+		var spaces uint64
+		if at+block <= cap(line) {
+			spaces = spacesOf((*[block]byte)(line[at : at+block]))
+		} else {
+			var last [block]byte
+			copy(last[:], line[at:])
+			spaces = spacesOf(&last)
+		}
+		if left := len(line) - at; left < block {
+			spaces &= 1<<left - 1
+		}
+		for ; spaces != 0; spaces &= spaces - 1 {
+			end := at + bits.TrailingZeros64(spaces)
+			dst = append(dst, words.Span{Start: uint32(start), End: uint32(end)})
+			start = end + 1
 		}
 	}
-	for ; i < len(line); i++ {
-		if line[i] == ' ' {
-			dst = append(dst, line[start:i])
-			start = i + 1
-		}
-	}
-	return append(dst, line[start:])
+	return line, append(dst, words.Span{Start: uint32(start), End: uint32(len(line))})
 }
 
-// fields splits around runs of Unicode white space (bytes.Fields), as line.split() of Python does: no word is empty.
+const block = 64
+
+// spacesOf returns a bit for each byte that is a space.
+func spacesOf(text *[block]byte) (spaces uint64) {
+	const each, low7 = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+	for i := 0; i < block; i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:]) ^ ' '*each
+		// The top bit of each byte that is zero, and no other (Hacker's Delight, 6-1). The product brings them together.
+		zero := ^((x&low7 + low7) | x | low7)
+		spaces |= zero * 0x0002040810204081 >> 56 << i
+	}
+	return spaces
+}
+
+// fields splits around runs of Unicode white space, as line.split() of Python does: no word is empty.
 type fields struct{}
 
-func (fields) Words(dst [][]byte, line []byte) [][]byte {
-	for word := range bytes.FieldsSeq(line) {
-		dst = append(dst, word)
+func (fields) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
+	inWord := false
+	for i := 0; i < len(line); {
+		r, n := utf8.DecodeRune(line[i:])
+		if space := unicode.IsSpace(r); space == inWord {
+			if inWord = !space; inWord {
+				dst = append(dst, words.Span{Start: uint32(i)})
+			} else {
+				dst[len(dst)-1].End = uint32(i)
+			}
+		}
+		i += n
 	}
-	return dst
+	if inWord {
+		dst[len(dst)-1].End = uint32(len(line))
+	}
+	return line, dst
 }
 
-// words takes runs of Unicode letters and digits (with the marks that belong to them), in lower case.
-type words struct{ lower []byte }
+// letters takes runs of Unicode letters and digits (with the marks that belong to them), in lower case.
+type letters struct{ lower []byte }
 
-func (w *words) Words(dst [][]byte, line []byte) [][]byte {
-	w.lower = w.lower[:0]
+func (l *letters) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
+	l.lower = l.lower[:0]
 	inWord := false
 	for len(line) > 0 {
 		r, n := utf8.DecodeRune(line)
 		line = line[n:]
-		if unicode.IsLetter(r) || unicode.IsDigit(r) || inWord && unicode.IsMark(r) {
-			w.lower = utf8.AppendRune(w.lower, unicode.ToLower(r))
-			inWord = true
-		} else if inWord {
-			w.lower = append(w.lower, ' ')
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !(inWord && unicode.IsMark(r)) {
 			inWord = false
+			continue
 		}
+		if !inWord {
+			inWord = true
+			dst = append(dst, words.Span{Start: uint32(len(l.lower))})
+		}
+		l.lower = utf8.AppendRune(l.lower, unicode.ToLower(r))
+		dst[len(dst)-1].End = uint32(len(l.lower))
 	}
-	return fields{}.Words(dst, w.lower) // cut only now that it has stopped growing
+	return l.lower, dst
 }
 
 // matches takes what matches a pattern, as NLTK's RegexpTokenizer does; empty matches are no words.
 type matches struct{ re *regexp.Regexp }
 
-func (m matches) Words(dst [][]byte, line []byte) [][]byte {
+func (m matches) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
 	for _, match := range m.re.FindAllIndex(line, -1) {
 		if match[0] < match[1] {
-			dst = append(dst, line[match[0]:match[1]])
+			dst = append(dst, words.Span{Start: uint32(match[0]), End: uint32(match[1])})
 		}
 	}
-	return dst
+	return line, dst
 }
 
 // Valid returns line when it is valid UTF-8, else a copy in scratch with U+FFFD in the place of what is not: one for
 // each maximal subpart of an ill-formed sequence (Unicode 15, 3.9, U+FFFD Substitution of Maximal Subparts), as Java's
 // and Python's decoders do.
 func Valid(scratch, line []byte) (valid, grown []byte) {
-	if utf8.Valid(line) {
+	if ascii(line) || utf8.Valid(line) {
 		return line, scratch
 	}
 	scratch = scratch[:0]
@@ -126,6 +162,22 @@ func Valid(scratch, line []byte) (valid, grown []byte) {
 		line = line[n:]
 	}
 	return scratch, scratch
+}
+
+// ascii tells whether all of line is ASCII, as most lines are. It has no branch for each few bytes, as utf8.Valid has.
+func ascii(line []byte) bool {
+	var all uint64
+	if len(line) >= 8 {
+		all = binary.LittleEndian.Uint64(line[len(line)-8:])
+		for ; len(line) >= 8; line = line[8:] {
+			all |= binary.LittleEndian.Uint64(line)
+		}
+	} else {
+		for _, b := range line {
+			all |= uint64(b)
+		}
+	}
+	return all&0x8080808080808080 == 0
 }
 
 // maximalSubpart returns the length of the longest start of line, which begins with an ill-formed sequence, that is

@@ -8,13 +8,16 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"wordcount/counter/words"
 )
 
-func split(t *testing.T, tokenizer Tokenizer, line string) []string {
+func split(t *testing.T, tokenizer Tokenizer, line []byte) []string {
 	t.Helper()
 	var got []string
-	for _, word := range tokenizer.Words(nil, []byte(line)) {
-		got = append(got, string(word))
+	text, spans := tokenizer.Words(nil, line)
+	for _, w := range spans {
+		got = append(got, string(text[w.Start:w.End]))
 	}
 	return got
 }
@@ -61,12 +64,12 @@ func TestWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := split(t, tokenizer, c.line); !slices.Equal(got, c.want) {
+		if got := split(t, tokenizer, []byte(c.line)); !slices.Equal(got, c.want) {
 			t.Errorf("%s of %q: %q, want %q", c.tokenizer, c.line, got, c.want)
 		}
 		// A tokenizer keeps nothing of the line before.
-		split(t, tokenizer, "Something Else Entirely, and longer")
-		if got := split(t, tokenizer, c.line); !slices.Equal(got, c.want) {
+		split(t, tokenizer, []byte("Something Else Entirely, and longer"))
+		if got := split(t, tokenizer, []byte(c.line)); !slices.Equal(got, c.want) {
 			t.Errorf("%s of %q the second time: %q, want %q", c.tokenizer, c.line, got, c.want)
 		}
 	}
@@ -86,10 +89,10 @@ func TestNewRefuses(t *testing.T) {
 func TestWordsAppends(t *testing.T) {
 	for _, name := range []string{"space", "fields", "words", "regexp:[a-z]+"} {
 		tokenizer, _ := New(name)
-		dst := [][]byte{[]byte("before")}
-		dst = tokenizer.Words(dst, []byte("a b"))
-		if len(dst) != 3 || string(dst[0]) != "before" || string(dst[1]) != "a" || string(dst[2]) != "b" {
-			t.Errorf("%s appended to %q", name, dst)
+		before := words.Span{Start: 7, End: 9}
+		text, got := tokenizer.Words([]words.Span{before}, []byte("a b"))
+		if len(got) != 3 || got[0] != before || string(text[got[1].Start:got[1].End]) != "a" || string(text[got[2].Start:got[2].End]) != "b" {
+			t.Errorf("%s appended to %v", name, got)
 		}
 	}
 }
@@ -98,19 +101,27 @@ func TestWordsAppends(t *testing.T) {
 func line(r *rand.Rand) []byte {
 	parts := []string{" ", " ", "a", "B", "é", "e\u0301", "漢", "\t", "\u2003", "9", ",", "\U0001F600", "İ", "", "\ufffd"}
 	var b []byte
-	for range r.IntN(20) {
+	for range r.IntN([]int{20, 200}[r.IntN(2)]) {
 		b = append(b, parts[r.IntN(len(parts))]...)
 	}
 	return b
 }
 
-func TestSpaceIsSplit(t *testing.T) {
+// The simple versions are the standard library's. What stands behind a line is not of it.
+func TestWordsAreTheStandardLibrarys(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	tokenizer, _ := New("space")
-	for range 10_000 {
-		l := line(r)
-		if got, want := split(t, tokenizer, string(l)), strings.Split(string(l), " "); !slices.Equal(got, want) {
-			t.Fatalf("%q: %q, want %q", l, got, want)
+	for name, simple := range map[string]func(string) []string{
+		"space":  func(s string) []string { return strings.Split(s, " ") },
+		"fields": strings.Fields,
+	} {
+		tokenizer, _ := New(name)
+		for range 10_000 {
+			l := line(r)
+			want := simple(string(l))
+			l = append(l, bytes.Repeat([]byte(" x"), r.IntN(50))...)[:len(l)]
+			if got := split(t, tokenizer, l); !slices.Equal(got, want) {
+				t.Fatalf("%s of %q: %q, want %q", name, l, got, want)
+			}
 		}
 	}
 }
@@ -130,7 +141,9 @@ func FuzzWords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		valid, _ := Valid(nil, line)
 		for i, tokenizer := range tokenizers {
-			for _, word := range tokenizer.Words(nil, valid) {
+			text, spans := tokenizer.Words(nil, valid)
+			for _, w := range spans {
+				word := text[w.Start:w.End]
 				if !utf8.Valid(word) {
 					t.Errorf("%T of %q: %q is not UTF-8", tokenizer, valid, word)
 				}
@@ -144,8 +157,11 @@ func FuzzWords(f *testing.F) {
 				}
 			}
 		}
-		if got := bytes.Join(tokenizers[0].Words(nil, valid), []byte(" ")); !bytes.Equal(got, valid) {
-			t.Errorf("space of %q joined is %q", valid, got)
+		if got, want := split(t, tokenizers[0], valid), strings.Split(string(valid), " "); !slices.Equal(got, want) {
+			t.Errorf("space of %q is %q, want %q", valid, got, want)
+		}
+		if got, want := split(t, tokenizers[1], valid), strings.Fields(string(valid)); !slices.Equal(got, want) {
+			t.Errorf("fields of %q is %q, want %q", valid, got, want)
 		}
 	})
 }
@@ -160,9 +176,9 @@ func BenchmarkWords(b *testing.B) {
 			}
 			b.ReportAllocs()
 			b.SetBytes(int64(len(text)))
-			var words [][]byte
+			var found []words.Span
 			for b.Loop() {
-				words = tokenizer.Words(words[:0], text)
+				_, found = tokenizer.Words(found[:0], text)
 			}
 		})
 	}

@@ -1,5 +1,6 @@
 // Package words counts words: a hash table for keys that are mostly short and counts that are mostly changed. A word of up to
-// 16 bytes is kept in its entry, so that counting it touches one cache line and allocates nothing.
+// 15 bytes is kept in its entry, so that counting it touches one cache line and allocates nothing. The table is larger than the
+// processor's caches; words wait until there are some, and their entries come from memory together.
 package words
 
 import (
@@ -16,28 +17,47 @@ import (
 type Table struct {
 	entries []entry // their number is a power of two
 	words   int
+	bytes   int    // that the words have together
 	long    []byte // the words that do not fit their entry, one after the other
+
+	queue   [queued]addition
+	waiting int   // how many of queue are still to be counted
+	touched int64 // keeps the compiler from leaving out what only looks at entries
 }
+
+// Span is where a word stands in a text.
+type Span struct{ Start, End uint32 }
 
 // entry is a word and its count, which is 0 where there is no word. 32 bytes: two to a cache line.
 type entry struct {
 	key
 	count int64
-	place
+	place // of a long word
 }
 
-// key stands for a word with its length: the word itself up to 16 bytes, else its first eight and a hash of all.
+// key stands for a word with its length: up to 15 bytes of it and, in the last byte, their number + 1; of a longer word the
+// first eight, and 56 bits of a hash of all. No word has the key of an empty entry, which is zero.
 type key struct{ a, b uint64 }
 
-// place is how long a word is, and where in Table.long it begins if it is a long one.
-type place struct{ length, at uint32 }
+// addition is a short word that waits.
+type addition struct {
+	key
+	n    int64
+	hash uint64
+}
 
-// Slack is the capacity beyond a word's length with which Add is fastest.
-const Slack = inEntry
+// place is where in Table.long a word begins, and how long it is.
+type place struct{ at, length uint32 }
+
+// Slack is how much memory behind a text AddSpans may read, in bytes. What stands there does not matter.
+const Slack = 16
 
 const (
-	inEntry   = 16 // bytes of a word that fit
+	inEntry   = Slack - 1 // bytes of a word that fit
+	lengthAt  = 56        // the bit of key.b where the length begins
+	isLong    = 0xff
 	firstSize = 1 << 10
+	queued    = 64 // words are counted together
 )
 
 // The seeds are the process's own, so that nobody can prepare words that collide.
@@ -46,74 +66,142 @@ var (
 	seedLong     = maphash.MakeSeed()
 )
 
-// keyOf loads a word. It reads on behind a short word's end where there is memory, and masks what it finds: words of all
-// lengths take the same way through the processor.
-func keyOf(word []byte) key {
-	n := len(word)
-	if n > inEntry {
-		return key{binary.LittleEndian.Uint64(word), maphash.Bytes(seedLong, word)}
-	}
-	if cap(word) < inEntry {
-		word = append(make([]byte, 0, inEntry), word...)
-	}
-	word = word[:inEntry]
-	return key{binary.LittleEndian.Uint64(word) & masks[n], binary.LittleEndian.Uint64(word[8:]) & masks[inEntry+1+n]}
+// shortKey loads a word of n ≤ 15 bytes. It reads on behind its end, and masks what it finds: words of all lengths take the
+// same way through the processor.
+func shortKey(text *[Slack]byte, n uint32) key {
+	m := &masks[n&inEntry]
+	return key{binary.LittleEndian.Uint64(text[:]) & m.a, binary.LittleEndian.Uint64(text[8:])&m.b | uint64(n+1)<<lengthAt}
 }
 
-// masks cut the first and the second eight bytes to a word's: by its length, and by its length + 17.
-var masks = func() (m [2 * (inEntry + 1)]uint64) {
-	for n := range inEntry + 1 {
-		m[n] = 1<<(8*min(n, 8)) - 1
-		m[inEntry+1+n] = 1<<(8*max(n-8, 0)) - 1
+// masks cut 16 bytes to a word's, by its length.
+var masks = func() (m [Slack]key) {
+	for n := range m {
+		m[n] = key{1<<(8*min(n, 8)) - 1, 1<<(8*max(n-8, 0)) - 1}
 	}
 	return m
 }()
 
+func longKey(word []byte) key {
+	return key{binary.LittleEndian.Uint64(word), maphash.Bytes(seedLong, word) | isLong<<lengthAt}
+}
+
 // hash mixes a key as wyhash does: the two halves of a product.
-func (k key) hash(length uint32) uint64 {
-	high, low := bits.Mul64(k.a^seedA, k.b^seedB^uint64(length)<<32)
+func (k key) hash() uint64 {
+	high, low := bits.Mul64(k.a^seedA, k.b^seedB)
 	return high ^ low
 }
 
-// Add adds n ≥ 1 to a word's count, and tells whether the word is new. It panics when the words beyond 16 bytes take more
-// than 4 GiB together.
-func (t *Table) Add(word []byte, n int64) bool {
-	k, length := keyOf(word), uint32(len(word))
-	if t.words >= len(t.entries)/4*3 {
-		t.grow()
-	}
-	mask := uint64(len(t.entries) - 1)
-	for i := k.hash(length) & mask; ; i = (i + 1) & mask {
-		e := &t.entries[i]
-		if e.count == 0 {
-			*e = entry{k, n, t.keep(word)}
-			t.words++
-			return true
+// AddSpans counts words of a text, each once more. The text's capacity must go Slack beyond its length.
+func (t *Table) AddSpans(text []byte, words []Span) {
+	padded := text[:len(text)+Slack]
+	for _, w := range words {
+		start, n := int(w.Start), w.End-w.Start
+		if n > inEntry {
+			t.addLong(padded[start:w.End], 1)
+			continue
 		}
-		if e.key == k && e.length == length && (length <= inEntry || bytes.Equal(t.text(e), word)) {
-			e.count += n
-			return false
+		if t.push(shortKey((*[Slack]byte)(padded[start:start+Slack]), n), 1) {
+			t.count()
 		}
 	}
 }
 
-// keep notes a new word.
-func (t *Table) keep(word []byte) place {
-	p := place{length: uint32(len(word))}
+// Add adds n ≥ 1 to a word's count. It is fastest when the word's capacity is Slack or more.
+func (t *Table) Add(word []byte, n int64) {
 	if len(word) > inEntry {
-		if len(t.long)+len(word) > math.MaxUint32 {
-			panic("words: more than 4 GiB of long words in one window")
-		}
-		p.at = uint32(len(t.long))
-		t.long = append(t.long, word...)
+		t.addLong(word, n)
+		return
 	}
+	if cap(word) < Slack {
+		word = append(make([]byte, 0, Slack), word...)
+	}
+	if t.push(shortKey((*[Slack]byte)(word[:Slack]), uint32(len(word))), n) {
+		t.count()
+	}
+}
+
+// push lets a short word wait, and tells whether it is time to count.
+func (t *Table) push(k key, n int64) (full bool) {
+	t.queue[t.waiting%queued] = addition{k, n, k.hash()}
+	t.waiting++
+	return t.waiting == queued
+}
+
+// count counts the words that wait. Its first two loops have no branches: nothing that a word's entry holds decides whether
+// the processor goes on to the next one, and so it waits for many at a time.
+func (t *Table) count() {
+	t.makeRoom()
+	queue, entries := t.queue[:t.waiting], t.entries
+	t.waiting = 0
+	mask := uint64(len(entries) - 1)
+	for i := range queue {
+		t.touched |= entries[queue[i].hash&mask].count
+	}
+	var missed [queued]uint8 // which of queue are not where they should be
+	misses := 0
+	for i := range queue {
+		w := &queue[i]
+		e := &entries[w.hash&mask]
+		differs := e.a ^ w.a | e.b ^ w.b
+		miss := int64((differs | -differs) >> 63) // 1, or 0 when all bits are the same
+		e.count += w.n & (miss - 1)
+		missed[misses%queued] = uint8(i)
+		misses += int(miss)
+	}
+	for _, i := range missed[:misses] {
+		t.add(queue[i].key, queue[i].hash, nil, queue[i].n)
+	}
+}
+
+func (t *Table) addLong(word []byte, n int64) {
+	t.makeRoom()
+	k := longKey(word)
+	t.add(k, k.hash(), word, n)
+}
+
+// add counts a word with its key; word is only needed for a long one. It panics when the long ones take more than 4 GiB
+// together.
+func (t *Table) add(k key, hash uint64, word []byte, n int64) {
+	mask := uint64(len(t.entries) - 1)
+	length := int(k.b>>lengthAt) - 1
+	for i := hash & mask; ; i = (i + 1) & mask {
+		e := &t.entries[i]
+		if e.key == k && (length <= inEntry || bytes.Equal(t.text(e), word)) {
+			e.count += n
+			return
+		}
+		if e.count > 0 {
+			continue
+		}
+		*e = entry{key: k, count: n}
+		if length > inEntry {
+			e.place, length = t.keep(word), len(word)
+		}
+		t.words++
+		t.bytes += length
+		t.makeRoom()
+		return
+	}
+}
+
+// keep notes a long word.
+func (t *Table) keep(word []byte) place {
+	if len(t.long)+len(word) > math.MaxUint32 {
+		panic("words: more than 4 GiB of long words in one window")
+	}
+	p := place{uint32(len(t.long)), uint32(len(word))}
+	t.long = append(t.long, word...)
 	return p
 }
 
 // text returns a long word.
 func (t *Table) text(e *entry) []byte { return t.long[e.at:][:e.length:e.length] }
 
-func (t *Table) grow() {
+// makeRoom lets the table take a further word.
+func (t *Table) makeRoom() {
+	if t.words < len(t.entries)/4*3 {
+		return
+	}
 	old := t.entries
 	t.entries = make([]entry, max(2*len(old), firstSize))
 	mask := uint64(len(t.entries) - 1)
@@ -121,7 +209,7 @@ func (t *Table) grow() {
 		if e.count == 0 {
 			continue
 		}
-		i := e.hash(e.length) & mask
+		i := e.hash() & mask
 		for t.entries[i].count != 0 {
 			i = (i + 1) & mask
 		}
@@ -130,22 +218,31 @@ func (t *Table) grow() {
 }
 
 // Len returns the number of words.
-func (t *Table) Len() int { return t.words }
+func (t *Table) Len() int {
+	t.count()
+	return t.words
+}
+
+// Bytes returns how many bytes the words have together.
+func (t *Table) Bytes() int {
+	t.count()
+	return t.bytes
+}
 
 // All yields each word once, in no order. The word is valid until the next one; the table must not be changed meanwhile.
 func (t *Table) All(yield func(word []byte, count int64) bool) {
-	var short [inEntry]byte
+	t.count()
+	var short [Slack]byte
 	for i := range t.entries {
 		e := &t.entries[i]
 		if e.count == 0 {
 			continue
 		}
-		n := int(e.length)
 		var word []byte
-		if n > inEntry {
+		if n := e.b >> lengthAt; n == isLong {
 			word = t.text(e)
 		} else {
-			word = short[:n]
+			word = short[:n-1]
 			binary.LittleEndian.PutUint64(short[:], e.a)
 			binary.LittleEndian.PutUint64(short[8:], e.b)
 		}
@@ -158,5 +255,5 @@ func (t *Table) All(yield func(word []byte, count int64) bool) {
 // Reset empties the table and keeps its memory for the next words.
 func (t *Table) Reset() {
 	clear(t.entries)
-	*t = Table{entries: t.entries, long: t.long[:0]}
+	t.words, t.bytes, t.long, t.waiting = 0, 0, t.long[:0], 0
 }

@@ -1,10 +1,10 @@
 package words
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,14 +37,24 @@ func TestTable(t *testing.T) {
 				word[i] = "ab\x00\xff"[r.IntN(2+round%3)]
 			}
 			n := 1 + r.Int64N(1<<r.IntN(40))
-			_, known := want[string(word)]
-			want[string(word)] += n
 			if r.IntN(2) == 0 { // what stands behind a word is not of it
 				word = append(word, "something else"...)[:len(word)]
 			}
-			if isNew := table.Add(word, n); isNew == known {
-				t.Fatalf("%q: new %t", word, isNew)
+			if r.IntN(2) == 0 {
+				want[string(word)] += n
+				table.Add(word, n)
+				continue
 			}
+			text := append(append([]byte("before"), word...), word...)
+			want[string(word)] += 2
+			table.AddSpans(slices.Grow(text, Slack), []Span{{6, uint32(6 + len(word))}, {uint32(6 + len(word)), uint32(len(text))}})
+		}
+		size := 0
+		for word := range want {
+			size += len(word)
+		}
+		if table.Bytes() != size {
+			t.Errorf("Bytes %d, want %d", table.Bytes(), size)
 		}
 		if got := all(t, &table); !maps.Equal(got, want) {
 			t.Fatalf("round %d: %d words, want %d", round, len(got), len(want))
@@ -87,14 +97,12 @@ func TestTableLongWordsWithOneKey(t *testing.T) {
 		if e := &table.entries[i]; e.count > 0 {
 			moved := *e
 			*e = entry{}
-			moved.key = keyOf(second)
-			table.entries[moved.hash(moved.length)&uint64(len(table.entries)-1)] = moved
+			moved.key = longKey(second)
+			table.entries[moved.hash()&uint64(len(table.entries)-1)] = moved
 			break
 		}
 	}
-	if !table.Add(second, 7) {
-		t.Error("taken for another word")
-	}
+	table.Add(second, 7)
 	if got := all(t, &table); got[string(first)] != 1 || got[string(second)] != 7 {
 		t.Errorf("%v", got)
 	}
@@ -130,44 +138,45 @@ func FuzzTable(f *testing.F) {
 }
 
 // zipf has the words of a text whose vocabulary is that large.
-func zipf(vocabulary uint64) [][]byte {
+func zipf(vocabulary uint64) (text []byte, spans []Span) {
 	r := rand.New(rand.NewPCG(1, 1))
 	z := rand.NewZipf(r, 1.05, 5, vocabulary-1)
-	var text []byte
 	for range 1 << 20 {
-		text = fmt.Appendf(text, "%x ", z.Uint64()*2654435761%(vocabulary*16))
+		start := len(text)
+		text = fmt.Appendf(text, "%x", z.Uint64()*2654435761%(vocabulary*16))
+		spans = append(spans, Span{uint32(start), uint32(len(text))})
+		text = append(text, ' ')
 	}
-	return unlimited(text)
+	return slices.Grow(text, Slack), spans
 }
 
 func BenchmarkTable(b *testing.B) {
 	for _, vocabulary := range []uint64{1000, 100_000, 5_000_000} {
-		text := zipf(vocabulary)
+		text, spans := zipf(vocabulary)
+		const line = 8 // words
+		b.Run(fmt.Sprintf("words=%d/spans", vocabulary), func(b *testing.B) {
+			b.ReportAllocs()
+			var table Table
+			for i := 0; i < b.N; i += line {
+				at := i & (len(spans) - 1)
+				table.AddSpans(text, spans[at:at+line])
+			}
+		})
 		b.Run(fmt.Sprintf("words=%d/table", vocabulary), func(b *testing.B) {
 			b.ReportAllocs()
 			var table Table
 			for i := 0; b.Loop(); i++ {
-				table.Add(text[i&(len(text)-1)], 1)
+				w := spans[i&(len(spans)-1)]
+				table.Add(text[w.Start:w.End], 1)
 			}
 		})
 		b.Run(fmt.Sprintf("words=%d/map", vocabulary), func(b *testing.B) {
 			b.ReportAllocs()
 			counts := make(map[string]int64)
 			for i := 0; b.Loop(); i++ {
-				counts[string(text[i&(len(text)-1)])]++
+				w := spans[i&(len(spans)-1)]
+				counts[string(text[w.Start:w.End])]++
 			}
 		})
-	}
-}
-
-// unlimited splits text at spaces into words that have what follows as their capacity, as a tokenizer does.
-func unlimited(text []byte) (words [][]byte) {
-	for {
-		i := bytes.IndexByte(text, ' ')
-		if i < 0 {
-			return words
-		}
-		words = append(words, text[:i])
-		text = text[i+1:]
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/segmentio/kafka-go/compress"
 )
 
-// Record is one committed record. Key and Value point into the fetch they came with; those of a compressed batch are
-// overwritten when Next goes on to another batch, so use or copy them before the next call of Next.
+// Record is one committed record. Key and Value point into the fetch they came with, and their capacity reaches into what
+// follows there: do not append to them. Those of a compressed batch are overwritten when Next goes on to another batch, so use
+// or copy them before the next call of Next.
 type Record struct {
 	Offset int64
 	Time   int64 // ms since the epoch: the broker's append time on a topic with LogAppendTime, else the producer's
@@ -217,5 +218,5 @@ func nullable(b []byte) (field, rest []byte, ok bool) {
 		return nil, b[n:], true
 	}
 	end := n + int(size)
-	return b[n:end:end], b[end:], true
+	return b[n:end], b[end:], true
 }
