@@ -182,6 +182,50 @@ func TestRefusedPartitionIsNotHurried(t *testing.T) {
 	}
 }
 
+// inOne is a balancer that gives all to the first member.
+type inOne struct{}
+
+func (inOne) ProtocolName() string      { return "one" }
+func (inOne) UserData() ([]byte, error) { return nil, nil }
+func (inOne) AssignGroups(members []kafka.GroupMember, _ []kafka.Partition) kafka.GroupMemberAssignments {
+	return kafka.GroupMemberAssignments{members[0].ID: {"t": {0, 1}}}
+}
+
+// TestMemberGivenUp: a member that joins as a new one, because its coordinator was away, is not waited for as the old one.
+func TestMemberGivenUp(t *testing.T) {
+	broker, c := startKfake(t)
+	m, err := c.Join("g", inOne{}, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	first, err := m.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	first.Go(func(ctx context.Context) {
+		<-ctx.Done()
+		close(over)
+	})
+	faults := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.NotCoordinator, Count: 1},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.NotCoordinator, Count: 1})
+	<-over
+	began := time.Now()
+	second, err := m.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("joined again after %v", took)
+	}
+	if second.MemberID == first.MemberID || faults.Hits() != 2 {
+		t.Errorf("the same member %s, %d faults", second.MemberID, faults.Hits())
+	}
+}
+
 // TestEnsureTopicWaitsForBrokers: a cluster that is starting has fewer brokers than the topic is to have replicas.
 func TestEnsureTopicWaitsForBrokers(t *testing.T) {
 	broker, c := startKfake(t)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/leavegroup"
 )
 
 const (
@@ -28,6 +29,10 @@ type Member struct {
 	group   string
 	cg      *kafka.ConsumerGroup
 	waiting waiting
+	id      string // of the last generation; empty when it was given up
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
 }
 
 // Assignment is what the group gave this member in one generation.
@@ -58,7 +63,9 @@ func (c *Client) Join(group string, balancer kafka.GroupBalancer, topics ...stri
 	if err != nil {
 		return nil, fmt.Errorf("join group %s: %w", group, err)
 	}
-	return &Member{client: c, group: group, cg: cg, waiting: waiting{log: c.log, operation: "join group " + group}}, nil
+	m := &Member{client: c, group: group, cg: cg, waiting: waiting{log: c.log, operation: "join group " + group}}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
 }
 
 // Next waits for the next generation, which begins when every function started in the one before has returned. The
@@ -69,6 +76,7 @@ func (m *Member) Next(ctx context.Context) (*Assignment, error) {
 		switch {
 		case err == nil:
 			m.waiting.over()
+			m.id = gen.MemberID
 			a := &Assignment{
 				Generation: Generation{Group: m.group, ID: gen.ID, MemberID: gen.MemberID},
 				Partitions: make(map[string][]int32),
@@ -92,14 +100,40 @@ func (m *Member) Next(ctx context.Context) (*Assignment, error) {
 			// The coordinator has moved on; the group joins anew by itself.
 		case retriable(err):
 			m.waiting.note(err) // the group backs off by itself
+			m.giveUp()
 		default:
 			return nil, fmt.Errorf("join group %s: %w", m.group, err)
 		}
 	}
 }
 
+// giveUp leaves the group as whom kafka-go has forgotten: after an error it joins as a new member, and a coordinator that has come
+// back would have everybody wait for the old one until its session is over.
+func (m *Member) giveUp() {
+	id := m.id
+	if m.id = ""; id == "" {
+		return
+	}
+	go func() {
+		key := groupKey(m.group)
+		err := retry(m.ctx, m.client.log, "leave group "+m.group+" as the member of before", func() error {
+			answer, err := m.client.toCoordinator(m.ctx, key, &leavegroup.Request{GroupID: m.group, MemberID: id, Members: []leavegroup.RequestMember{{MemberID: id}}})
+			if err != nil {
+				return err
+			}
+			return m.client.coordinated(key, answer.(*leavegroup.Response).ErrorCode)
+		})
+		if err != nil && m.ctx.Err() == nil && !errors.Is(err, kafka.UnknownMemberId) {
+			m.client.log.Warn("the group waits for the member of before", "group", m.group, "error", err)
+		}
+	}()
+}
+
 // Close ends the generation, waits for its functions, and leaves the group.
-func (m *Member) Close() error { return m.cg.Close() }
+func (m *Member) Close() error {
+	defer m.cancel()
+	return m.cg.Close()
+}
 
 // Go runs f in the generation; its context ends with it. The generation ends when f returns.
 func (a *Assignment) Go(f func(ctx context.Context)) {
