@@ -124,8 +124,9 @@ func (t *combineTask) start(ctx context.Context) error {
 	return nil
 }
 
-// announce tells the reduces where the slot starts. The first transaction also tells us the broker's time.
+// announce tells the reduces where the slot starts, if they don't know, and us the broker's time: a transaction's answer does.
 func (t *combineTask) announce(ctx context.Context, from resumption) error {
+	known := from.watermark != wire.NoWatermark && t.clock.Known()
 	if from.watermark == wire.NoWatermark {
 		if err := t.flush(ctx); err != nil {
 			return err
@@ -143,6 +144,10 @@ func (t *combineTask) announce(ctx context.Context, from resumption) error {
 	t.skew.start(from.closed)
 	if t.until > from.closed { // nobody knows how much was sent for the windows that are open: as much as may be
 		t.skew.sent(t.until, t.limits.ahead)
+	}
+	if known {
+		t.flushed = time.Now()
+		return nil
 	}
 	return t.flush(ctx)
 }

@@ -121,6 +121,37 @@ func TestBeginSettles(t *testing.T) {
 	})
 }
 
+// A slot that goes on where the reduces know it to be commits nothing before it has counted something, once the broker's time
+// is known: after a rebalance windows wait for as little as can be.
+func TestResumeIsQuiet(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := quiet(t, 1, 2)
+			for q := range int32(2) {
+				s.commit("g-shuffle", q, 0, aReduce)
+			}
+			s.commit("lines", 0, 0, aLater)
+			if known {
+				p.job.clock.Observe(s.kafka.now(), time.Now())
+			}
+			commits := 0
+			p.job.broker = tapped{p.job.broker.(*memoryClient), func(_ string, outputs []kafkaio.Output, _ []kafkaio.Offset) {
+				if len(outputs) > 0 {
+					commits++
+				}
+			}}
+			combine := combineTask{task: p.task(0, 1, 0)}
+			combine.stage = stageCombine
+			if err := combine.start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if quiet := commits == 0; quiet != known {
+				t.Errorf("with the broker's time known %t: %d transactions", known, commits)
+			}
+		})
+	}
+}
+
 // A transaction that a dead counter left open does not hold up those that stop: nobody can end it before they have.
 func TestStopDoesNotWaitForTheDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -32,7 +32,7 @@ type Combiner struct {
 	cfg       Config
 	inputs    []int64 // watermark of each lines partition of the slot
 	watermark int64
-	sent      int64 // the watermark of the last Flush
+	sent      int64 // the watermark of the last Flush, or the start's
 	windows   []*counts
 	current   *counts // the window of the last line
 	pending   Totals
@@ -68,7 +68,7 @@ func New(cfg Config, inputs int) *Combiner {
 }
 
 // Start sets the watermark that the slot begins with: the one committed, or the start of the first window.
-func (c *Combiner) Start(watermark int64) { c.watermark = watermark }
+func (c *Combiner) Start(watermark int64) { c.watermark, c.sent = watermark, watermark }
 
 // Watermark returns the slot's watermark: no window that ends at or before it gets another line of this slot.
 func (c *Combiner) Watermark() int64 { return c.watermark }
@@ -182,9 +182,9 @@ func (c *Combiner) Size() (size int) {
 	return size
 }
 
-// Closes tells whether the watermark has passed the end of a window since the last Flush.
+// Closes tells whether the watermark has passed the end of a window since the last Flush, or the start.
 func (c *Combiner) Closes() bool {
-	return c.sent != c.watermark && (c.sent == wire.NoWatermark || c.cfg.Interval.Of(c.watermark) > c.cfg.Interval.Of(c.sent))
+	return c.sent != c.watermark && c.cfg.Interval.Of(c.watermark) > c.cfg.Interval.Of(c.sent)
 }
 
 // NextEnd returns the end of the first window that the watermark has not passed.

@@ -24,6 +24,9 @@ func (c *BrokerClock) Observe(ms int64, received time.Time) {
 	}
 }
 
+// Known tells whether an answer was observed.
+func (c *BrokerClock) Known() bool { return c.latest.Load() != nil }
+
 // At returns the broker's time at the local instant t, in ms since the epoch.
 func (c *BrokerClock) At(t time.Time) int64 {
 	if a := c.latest.Load(); a != nil {

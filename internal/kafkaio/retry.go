@@ -16,6 +16,7 @@ import (
 const (
 	firstBackoff = 5 * time.Millisecond
 	maxBackoff   = time.Second
+	endBackoff   = 20 * time.Millisecond  // of who waits for a transaction's end (RETRY_BACKOFF of Kafka's TransactionManager)
 	quiet        = 500 * time.Millisecond // a failure that passes within it is not worth a line
 	sayAgain     = 10 * time.Second       // how often a lasting failure is logged
 )
@@ -86,7 +87,8 @@ type waiting struct {
 	until    time.Time // when to try again
 }
 
-// backoff notes a failure and sleeps: 5 ms, doubled up to 1 s, give or take a quarter.
+// backoff notes a failure and sleeps: 5 ms, doubled up to 1 s, give or take a quarter; up to 20 ms where a transaction's markers
+// are being written.
 func (w *waiting) backoff(ctx context.Context, err error) error {
 	w.note(err)
 	return sleep(ctx, time.Until(w.until))
@@ -119,7 +121,11 @@ func (w *waiting) note(err error) {
 		w.since = now
 	}
 	w.attempts++
-	d := min(firstBackoff<<min(w.attempts-1, 10), maxBackoff)
+	longest := maxBackoff
+	if errors.Is(err, kafka.ConcurrentTransactions) {
+		longest = endBackoff
+	}
+	d := min(firstBackoff<<min(w.attempts-1, 10), longest)
 	w.until = now.Add(d + time.Duration((rand.Float64()-0.5)/2*float64(d)))
 	if now.Sub(w.since) >= quiet && now.Sub(w.said) >= sayAgain {
 		w.said = now
