@@ -19,7 +19,7 @@ type Settings struct {
 // SettingsFrom reads them from the environment: SOAK is full or a duration, SOAK_SEED repeats a schedule, SOAK_BROKERS is how
 // many brokers there are (3 where there are 4 processors, else 1), SOAK_RATE how many lines are published a second.
 func SettingsFrom(getenv func(string) string) (s Settings, err error) {
-	s = Settings{Seed: uint64(rand.Uint32()), Brokers: 1, Rate: 60_000}
+	s = Settings{Seed: uint64(rand.Uint32()), Brokers: 1, Rate: 66_000}
 	if runtime.NumCPU() >= 4 {
 		s.Brokers = 3
 	}
