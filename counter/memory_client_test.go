@@ -9,11 +9,21 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-// memoryClient is a process's way to memoryKafka: every request takes its time and may fail, the process may die in it or
-// be frozen. It implements broker.
+// memoryClient is somebody's way to memoryKafka. It implements broker.
 type memoryClient struct {
 	kafka *memoryKafka
-	owner *process
+	owner host
+}
+
+// host is who a client belongs to: it decides what becomes of each request, and how time passes meanwhile.
+type host interface {
+	fmt.Stringer
+	// travel lets a request or an answer take its time, at a place where faults may strike.
+	travel(ctx context.Context, operation string) error
+	// sleep waits for something that the broker has still to do.
+	sleep(ctx context.Context, d time.Duration) error
+	// await waits until something became visible, for d at most.
+	await(ctx context.Context, changed <-chan struct{}, d time.Duration) error
 }
 
 var (
@@ -21,70 +31,11 @@ var (
 	errNetwork = errors.New("connection reset by peer")
 )
 
-// travel lets a request take its time, at a place where faults may strike.
-func (c *memoryClient) travel(ctx context.Context, operation string) error {
-	s := c.kafka.schedule
-	r := s.rand(operation, c.owner.name)
-	delay := time.Duration(r.Int64N(int64(2 * time.Millisecond)))
-	if r.IntN(20) == 0 {
-		delay *= 20
-	}
-	if err := c.sleep(ctx, delay); err != nil {
-		return err
-	}
-	if s.calm.Load() {
-		return nil
-	}
-	f, x := s.faults, r.Float64()
-	switch {
-	case x < f.kill:
-		s.trace("%s dies in %s", c.owner.name, operation)
-		c.owner.kill()
-		return errKilled
-	case x < f.kill+f.freeze:
-		d := time.Duration(r.Int64N(int64(2 * s.session)))
-		s.trace("%s freezes in %s for %v", c.owner.name, operation, d)
-		c.owner.freeze(d)
-		return c.sleep(ctx, 0)
-	case x < f.kill+f.freeze+f.network:
-		s.trace("%s fails in %s", c.owner.name, operation)
-		return errNetwork
-	}
-	return nil
-}
-
 // request is travel for what kafkaio tries again by itself.
 func (c *memoryClient) request(ctx context.Context, operation string) error {
 	for {
-		if err := c.travel(ctx, operation); !errors.Is(err, errNetwork) {
+		if err := c.owner.travel(ctx, operation); !errors.Is(err, errNetwork) {
 			return err
-		}
-	}
-}
-
-// sleep waits, also until a frozen process wakes.
-func (c *memoryClient) sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		if c.owner.wakes().IsZero() {
-			return ctx.Err()
-		}
-	case <-c.owner.dead:
-		return errKilled
-	}
-	for {
-		wake := c.owner.wakes()
-		left := time.Until(wake)
-		if wake.IsZero() || left <= 0 {
-			return nil
-		}
-		select {
-		case <-time.After(left):
-		case <-c.owner.dead:
-			return errKilled
 		}
 	}
 }
@@ -159,7 +110,7 @@ func (c *memoryClient) Committed(ctx context.Context, group, topic string, parti
 }
 
 func (c *memoryClient) DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error {
-	if err := c.travel(ctx, fmt.Sprintf("delete %s/%d", topic, partition)); err != nil {
+	if err := c.owner.travel(ctx, fmt.Sprintf("delete %s/%d", topic, partition)); err != nil {
 		return err
 	}
 	c.kafka.mu.Lock()

@@ -12,10 +12,12 @@ import (
 
 // memoryKafka is one broker in memory with what the counter relies on: logs with append times, transactions whose markers
 // arrive partition by partition after EndTxn was answered, a last stable offset, fencing by epoch, offsets that are
-// committed with the transaction, and a group whose generation TxnOffsetCommit checks. It knows no network: memoryClient
+// committed with the transaction, and a group whose generation TxnOffsetCommit checks. It knows no network: a host
 // has the delays and the faults.
 type memoryKafka struct {
 	schedule *schedule
+	later    func(at string, do func()) // has a marker written at a partition, some time after EndTxn was answered
+	timeout  func(do func())            // has a transaction aborted that nobody has ended
 
 	mu         sync.Mutex
 	topics     map[string][]*memoryLog
@@ -56,10 +58,17 @@ type memoryProducer struct {
 
 type memoryTransaction struct {
 	producer *memoryProducer
-	logs     map[*memoryLog]bool
+	logs     []*memoryLog
 	offsets  []kafkaio.Offset
 	decided  bool
 	markers  int // still to be written
+}
+
+// add has a partition take part in the transaction.
+func (t *memoryTransaction) add(l *memoryLog) {
+	if !slices.Contains(t.logs, l) {
+		t.logs = append(t.logs, l)
+	}
 }
 
 var errUnknownTopic = errors.New("unknown topic or partition")
@@ -67,6 +76,8 @@ var errUnknownTopic = errors.New("unknown topic or partition")
 func newMemoryKafka(s *schedule) *memoryKafka {
 	return &memoryKafka{
 		schedule:  s,
+		later:     func(at string, do func()) { time.AfterFunc(s.markerDelay(at), do) },
+		timeout:   func(do func()) { time.AfterFunc(time.Minute, do) }, // transaction.timeout.ms
 		topics:    make(map[string][]*memoryLog),
 		offsets:   make(map[topicPartition]kafkaio.Offset),
 		producers: make(map[string]*memoryProducer),
@@ -155,9 +166,9 @@ func (k *memoryKafka) begin(id string) (p *memoryProducer, epoch int, unsettled 
 // transaction returns the producer's open transaction, beginning one.
 func (k *memoryKafka) transaction(p *memoryProducer) *memoryTransaction {
 	if p.current == nil {
-		t := &memoryTransaction{producer: p, logs: make(map[*memoryLog]bool)}
+		t := &memoryTransaction{producer: p}
 		p.current = t
-		time.AfterFunc(time.Minute, func() { // transaction.timeout.ms
+		k.timeout(func() {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			if p.current == t && !t.decided {
@@ -174,7 +185,7 @@ func (k *memoryKafka) decide(t *memoryTransaction, commit bool) {
 	t.decided = true
 	t.markers = len(t.logs) + 1
 	finish := func(at string, write func()) {
-		time.AfterFunc(k.schedule.markerDelay(at), func() {
+		k.later(at, func() {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			write()
@@ -184,7 +195,7 @@ func (k *memoryKafka) decide(t *memoryTransaction, commit bool) {
 			k.announce()
 		})
 	}
-	for l := range t.logs {
+	for _, l := range t.logs {
 		finish(fmt.Sprintf("%s/%d", l.name.topic, l.name.partition), func() {
 			first, written := l.open[t]
 			var marker kafkaio.RecordBatch

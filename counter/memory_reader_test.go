@@ -9,7 +9,7 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-// memoryReader is a process's read_committed reader.
+// memoryReader is a read_committed reader.
 type memoryReader struct {
 	client    *memoryClient
 	positions []kafkaio.Position
@@ -19,7 +19,11 @@ type memoryReader struct {
 }
 
 func (c *memoryClient) NewReader(positions []kafkaio.Position) reader {
-	return &memoryReader{client: c, positions: append([]kafkaio.Position(nil), positions...), paused: make(map[topicPartition]bool), name: fmt.Sprintf("fetch %v", positions)}
+	name := "fetch"
+	if len(positions) > 0 {
+		name = fmt.Sprintf("fetch %s/%d", positions[0].Topic, positions[0].Partition)
+	}
+	return &memoryReader{client: c, positions: append([]kafkaio.Position(nil), positions...), paused: make(map[topicPartition]bool), name: name}
 }
 
 func (r *memoryReader) Close() {}
@@ -51,7 +55,7 @@ func (r *memoryReader) Poll(ctx context.Context, maxWait time.Duration) ([]*kafk
 	sentAt, deadline := time.Now(), time.Now().Add(maxWait)
 	s := r.client.kafka.schedule
 	for {
-		switch err := r.client.travel(ctx, r.name); {
+		switch err := r.client.owner.travel(ctx, r.name); {
 		case errors.Is(err, errNetwork): // the reader tries again by itself
 			return nil, nil
 		case err != nil:
@@ -63,19 +67,14 @@ func (r *memoryReader) Poll(ctx context.Context, maxWait time.Duration) ([]*kafk
 			if fetched == nil {
 				fetched = r.empty(sentAt)
 			}
-			if err := r.client.travel(ctx, "answer to "+r.name); err != nil && !errors.Is(err, errNetwork) {
+			if err := r.client.owner.travel(ctx, "answer to "+r.name); err != nil && !errors.Is(err, errNetwork) {
 				return nil, err
 			}
 			r.returned = append([]*kafkaio.Fetched(nil), fetched...)
 			return fetched, nil
 		}
-		select {
-		case <-changed:
-		case <-time.After(left):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-r.client.owner.dead:
-			return nil, errKilled
+		if err := r.client.owner.await(ctx, changed, left); err != nil {
+			return nil, err
 		}
 	}
 }

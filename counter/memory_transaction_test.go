@@ -16,9 +16,9 @@ func (c *memoryClient) NewTransactional(ctx context.Context, id string) (transac
 	c.kafka.mu.Lock()
 	p, epoch, unsettled := c.kafka.begin(id)
 	c.kafka.mu.Unlock()
-	c.kafka.schedule.trace("%s begins %s epoch %d", c.owner.name, id, epoch)
+	c.kafka.schedule.trace("%s begins %s epoch %d", c.owner, id, epoch)
 	for unsettled != nil { // error 51 until the markers are written
-		if err := c.sleep(ctx, 3*time.Millisecond); err != nil {
+		if err := c.owner.sleep(ctx, 3*time.Millisecond); err != nil {
 			return nil, err
 		}
 		c.kafka.mu.Lock()
@@ -45,7 +45,7 @@ func (t *memoryTransactional) Settle(ctx context.Context, _ string, _ map[string
 // Commit goes through the steps of (*kafkaio.Transactional).Commit.
 func (t *memoryTransactional) Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
 	acks, err := t.write(ctx, gen, outputs, offsets)
-	t.client.kafka.schedule.trace("%s writes %s epoch %d: %d outputs, offsets %v: %v", t.client.owner.name, t.id, t.epoch, len(outputs), offsets, err)
+	t.client.kafka.schedule.trace("%s writes %s epoch %d: %d outputs, offsets %v: %v", t.client.owner, t.id, t.epoch, len(outputs), offsets, err)
 	if err == nil {
 		if err = t.end(ctx, true); err == nil {
 			return acks, nil
@@ -64,7 +64,7 @@ func (t *memoryTransactional) write(ctx context.Context, gen kafkaio.Generation,
 			if err != nil {
 				return err
 			}
-			txn.logs[l] = true
+			txn.add(l)
 		}
 		return nil
 	})
@@ -107,12 +107,12 @@ func (t *memoryTransactional) end(ctx context.Context, commit bool) error {
 	}); err != nil {
 		return err
 	}
-	return t.client.travel(ctx, "end answered "+t.id)
+	return t.client.owner.travel(ctx, "end answered "+t.id)
 }
 
 // step is one request of a transaction: it is refused when the producer was fenced.
 func (t *memoryTransactional) step(ctx context.Context, operation string, do func(*memoryTransaction) error) error {
-	if err := t.client.travel(ctx, operation+" "+t.id); err != nil {
+	if err := t.client.owner.travel(ctx, operation+" "+t.id); err != nil {
 		return err
 	}
 	k := t.client.kafka
@@ -124,7 +124,7 @@ func (t *memoryTransactional) step(ctx context.Context, operation string, do fun
 	if c := t.producer.current; c != nil && c.decided { // error 51: the transaction before is still being completed
 		k.mu.Unlock()
 		for {
-			if err := t.client.sleep(ctx, time.Millisecond); err != nil {
+			if err := t.client.owner.sleep(ctx, time.Millisecond); err != nil {
 				k.mu.Lock()
 				return err
 			}

@@ -32,31 +32,17 @@ type process struct {
 func (s *schedule) start() {
 	s.started++
 	p := &process{schedule: s, name: fmt.Sprintf("counter-%d", s.started), dead: make(chan struct{})}
-	cfg := s.cfg
-	p.job = &job{
-		cfg:        &cfg,
-		broker:     &memoryClient{kafka: s.kafka, owner: p},
-		clock:      new(kafkaio.BrokerClock),
-		metrics:    newMetrics(prometheus.NewRegistry()),
-		log:        slog.New(slog.DiscardHandler),
-		interval:   cfg.interval(),
-		limits:     s.limits,
-		partitions: s.partitions,
-		createTime: s.createTime,
-		maxBatch:   map[string]int{"lines": 1 << 20, "g-shuffle": 2000, "counts": 2000, "batches": 2000},
-		fail: func(err error) {
-			if !p.isDead() {
-				s.t.Errorf("%s fails: %v", p.name, err)
-				p.leave()
-			}
-		},
-	}
-	if *simulate != 0 {
-		p.job.log = slog.New(slog.NewTextHandler(traceWriter{s, p}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p.job = s.job(p, newMetrics(prometheus.NewRegistry()))
+	p.job.maxBatch = map[string]int{"lines": 1 << 20, "g-shuffle": 2000, "counts": 2000, "batches": 2000}
+	p.job.fail = func(err error) {
+		if !p.isDead() {
+			s.t.Errorf("%s fails: %v", p.name, err)
+			p.leave()
+		}
 	}
 	s.trace("%s starts", p.name)
 	s.processes = append(s.processes, p)
-	if cfg.AvailableNow {
+	if s.cfg.AvailableNow {
 		there, err := p.job.available(s.t.Context())
 		if err != nil && !p.isDead() {
 			s.t.Errorf("%s: %v", p.name, err)
@@ -76,13 +62,33 @@ func (s *schedule) start() {
 	}
 }
 
+// job is what the tasks on a host share.
+func (s *schedule) job(owner host, metrics *metrics) *job {
+	cfg := s.cfg
+	j := &job{
+		cfg:        &cfg,
+		broker:     &memoryClient{kafka: s.kafka, owner: owner},
+		clock:      new(kafkaio.BrokerClock),
+		metrics:    metrics,
+		log:        slog.New(slog.DiscardHandler),
+		interval:   cfg.interval(),
+		limits:     s.limits,
+		partitions: s.partitions,
+		createTime: s.createTime,
+	}
+	if *simulate != 0 {
+		j.log = slog.New(slog.NewTextHandler(traceWriter{s, owner}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return j
+}
+
 type traceWriter struct {
-	s *schedule
-	p *process
+	s     *schedule
+	owner host
 }
 
 func (w traceWriter) Write(b []byte) (int, error) {
-	w.s.trace("%s logs %s", w.p.name, strings.TrimSpace(string(b)))
+	w.s.trace("%s logs %s", w.owner, strings.TrimSpace(string(b)))
 	return len(b), nil
 }
 

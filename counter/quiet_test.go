@@ -15,11 +15,7 @@ func quiet(t *testing.T, lines, partitions int) (*schedule, *process) {
 	s.calm.Store(true)
 	s.cfg.Settings = Settings{BatchInterval: 5 * time.Second, Grace: 250 * time.Millisecond, Group: "g", Tokenizer: "space", ReportEmpty: time.Hour}
 	s.cfg.LinesTopic, s.cfg.CountsTopic, s.cfg.BatchesTopic = "lines", "counts", "batches"
-	s.kafka = newMemoryKafka(s)
-	s.kafka.grow("lines", lines, false)
-	for _, topic := range []string{"g-shuffle", "counts", "batches"} {
-		s.kafka.grow(topic, partitions, false)
-	}
+	s.topics(lines)
 	s.kafka.generation, s.kafka.members["m"] = 1, true
 	s.start()
 	return s, s.processes[0]

@@ -143,7 +143,7 @@ func TestRecoverWaitsForOpenTransactions(t *testing.T) {
 		k := s.kafka
 		other := k.transaction(&memoryProducer{id: 7})
 		l := k.topics["g-shuffle"][1]
-		other.logs[l] = true
+		other.add(l)
 		var b kafkaio.RecordBatch
 		b.Append(0, nil, said(0, aTime, 1))
 		k.append(l, &b, other, false)

@@ -164,10 +164,11 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	}
 	safe, state := t.reducer.Commit()
 	var outputs []kafkaio.Output
-	for topic, p := range map[string]*packer{t.cfg.CountsTopic: &t.rows, t.cfg.BatchesTopic: &t.ends} {
-		if batches := p.all(); len(batches) > 0 {
-			outputs = append(outputs, kafkaio.Output{Topic: topic, Partition: t.slot, Batches: batches})
-		}
+	if rows := t.rows.all(); len(rows) > 0 {
+		outputs = append(outputs, kafkaio.Output{Topic: t.cfg.CountsTopic, Partition: t.slot, Batches: rows})
+	}
+	if ends := t.ends.all(); len(ends) > 0 {
+		outputs = append(outputs, kafkaio.Output{Topic: t.cfg.BatchesTopic, Partition: t.slot, Batches: ends})
 	}
 	err = t.commit(ctx, outputs, kafkaio.Offset{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: safe, Metadata: state.Encode()})
 	if err != nil {

@@ -31,6 +31,7 @@ type schedule struct {
 	cfg         Config
 	partitions  int // Q
 	createTime  bool
+	setBack     bool          // the broker's clock was
 	disorder    time.Duration // of CreateTime
 	foreign     bool          // some lines are in transactions
 	kafka       *memoryKafka
@@ -74,12 +75,17 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 	if s.createTime {
 		s.disorder = pick(0, s.cfg.Grace, 3*interval)
 	}
+	s.topics(1 + r.IntN(7))
+	return s
+}
+
+// topics gives the schedule a Kafka with so many lines partitions.
+func (s *schedule) topics(lines int) {
 	s.kafka = newMemoryKafka(s)
-	s.kafka.grow("lines", 1+r.IntN(7), s.createTime)
+	s.kafka.grow("lines", lines, s.createTime)
 	for _, topic := range []string{"g-shuffle", "counts", "batches"} {
 		s.kafka.grow(topic, s.partitions, false)
 	}
-	return s
 }
 
 // rand returns a source that depends on the seed, the moment and the caller only, not on who came first.
@@ -225,7 +231,7 @@ func (s *schedule) write(r *rand.Rand, partition int32) {
 	if started := s.kafka.offsets[topicPartition{"g-shuffle", 0}]; started.Metadata != "" && s.foreign && r.IntN(4) == 0 {
 		s.kafka.producerID++
 		t := s.kafka.transaction(&memoryProducer{id: s.kafka.producerID})
-		t.logs[l] = true
+		t.add(l)
 		s.kafka.append(l, &batch, t, false)
 		commit := r.IntN(3) > 0
 		time.AfterFunc(time.Duration(r.Int64N(int64(2*s.cfg.BatchInterval))), func() {

@@ -60,7 +60,8 @@ func runSchedules(t *testing.T, n int, run func(*schedule)) (total outcome) {
 			total.add(s.outcome)
 		})
 	}
-	t.Logf("%d schedules in %v: %+v", len(seeds), time.Since(started).Round(time.Millisecond), total)
+	took := time.Since(started)
+	t.Logf("%d schedules in %v, %.0f a second: %+v", len(seeds), took.Round(time.Millisecond), float64(len(seeds))/took.Seconds(), total)
 	return total
 }
 

@@ -162,7 +162,7 @@ func TestStopDoesNotWaitForTheDead(t *testing.T) {
 		s.kafka.mu.Lock()
 		l := s.kafka.topics["g-shuffle"][0]
 		dead := s.kafka.transaction(&memoryProducer{id: 99})
-		dead.logs[l] = true
+		dead.add(l)
 		var b kafkaio.RecordBatch
 		b.Append(0, nil, said(0, aTime, 1))
 		s.kafka.append(l, &b, dead, false)
@@ -192,7 +192,7 @@ func TestStopDoesNotWaitForOthers(t *testing.T) {
 		for n := 0; ; n++ {
 			s.kafka.mu.Lock()
 			next := s.kafka.transaction(&memoryProducer{id: int64(90 + n)})
-			next.logs[l] = true
+			next.add(l)
 			var b kafkaio.RecordBatch
 			b.Append(0, nil, said(1, aTime+int64(n), 2))
 			s.kafka.append(l, &b, next, false)
