@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"reflect"
-	"sync"
 	"time"
 	"unsafe"
 
@@ -14,28 +13,36 @@ import (
 // kafkaio keeps the bytes of batches and fetches to itself, rightly. The broker in memory stores and serves those bytes, so
 // that the decoder of production reads them; it gets at them here, and nowhere else. A renamed field panics.
 
-// field returns a settable view of an unexported field.
-func field(structure reflect.Value, name string) reflect.Value {
-	key := fieldKey{structure.Type(), name}
-	index, known := fieldIndexes.Load(key)
-	if !known {
-		f, ok := structure.Type().FieldByName(name)
-		if !ok {
-			panic(structure.Type().String() + " has no field " + name)
-		}
-		index = f.Index[0]
-		fieldIndexes.Store(key, index)
+var (
+	fetchedType     = reflect.TypeFor[kafkaio.Fetched]()
+	fetchedPosition = number(fetchedType, "position")
+	fetchedRest     = number(fetchedType, "rest")
+	fetchedErr      = number(fetchedType, "err")
+	fetchedAborted  = number(fetchedType, "aborted")
+	abortedType     = fetchedType.Field(fetchedAborted).Type.Elem()
+	abortedProducer = number(abortedType, "producerID")
+	abortedFirst    = number(abortedType, "firstOffset")
+
+	batchType        = reflect.TypeFor[kafkaio.RecordBatch]()
+	batchBuf         = number(batchType, "buf")
+	batchBaseTime    = number(batchType, "baseTime")
+	batchMaxTime     = number(batchType, "maxTime")
+	batchCompression = number(batchType, "compression")
+)
+
+func number(structure reflect.Type, field string) int {
+	f, ok := structure.FieldByName(field)
+	if !ok {
+		panic(structure.String() + " has no field " + field)
 	}
-	f := structure.Field(index.(int))
+	return f.Index[0]
+}
+
+// field returns a settable view of an unexported field.
+func field(structure reflect.Value, number int) reflect.Value {
+	f := structure.Field(number)
 	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
 }
-
-type fieldKey struct {
-	structure reflect.Type
-	name      string
-}
-
-var fieldIndexes sync.Map // of fieldKey
 
 // abortedRange is an aborted transaction in one partition.
 type abortedRange struct{ producer, first, marker int64 }
@@ -45,17 +52,17 @@ func newFetched(at topicPartition, position, start, lastStable, highWatermark in
 	f := &kafkaio.Fetched{Topic: at.topic, Partition: at.partition,
 		LogStart: start, LastStable: lastStable, HighWatermark: highWatermark, SentAt: sentAt}
 	v := reflect.ValueOf(f).Elem()
-	field(v, "position").SetInt(position)
-	field(v, "rest").SetBytes(batches)
+	field(v, fetchedPosition).SetInt(position)
+	field(v, fetchedRest).SetBytes(batches)
 	if err != nil {
-		field(v, "err").Set(reflect.ValueOf(err))
+		field(v, fetchedErr).Set(reflect.ValueOf(err))
 	}
 	if len(aborted) > 0 {
-		list := field(v, "aborted")
+		list := field(v, fetchedAborted)
 		list.Set(reflect.MakeSlice(list.Type(), len(aborted), len(aborted)))
 		for i, a := range aborted {
-			field(list.Index(i), "producerID").SetInt(a.producer)
-			field(list.Index(i), "firstOffset").SetInt(a.first)
+			field(list.Index(i), abortedProducer).SetInt(a.producer)
+			field(list.Index(i), abortedFirst).SetInt(a.first)
 		}
 	}
 	return f
@@ -71,9 +78,9 @@ type batchHeader struct {
 // encodeBatch returns a batch as the broker stores it.
 func encodeBatch(b *kafkaio.RecordBatch, h batchHeader) []byte {
 	v := reflect.ValueOf(b).Elem()
-	data := append([]byte(nil), field(v, "buf").Bytes()...)
-	baseTime, maxTime := field(v, "baseTime").Int(), field(v, "maxTime").Int()
-	attributes := uint16(field(v, "compression").Int())
+	data := append([]byte(nil), field(v, batchBuf).Bytes()...)
+	baseTime, maxTime := field(v, batchBaseTime).Int(), field(v, batchMaxTime).Int()
+	attributes := uint16(field(v, batchCompression).Int())
 	if h.appendTime >= 0 {
 		attributes |= 1 << 3
 		maxTime = h.appendTime

@@ -18,32 +18,31 @@ import (
 // before, in and after their transactions, are replaced, wake up again with a successor. What the simulation has beyond that:
 // processes with their goroutines and timers, rebalances, frozen requests, partitions that are added or have no leader.
 
+var stages = []string{stageCombine, stageReduce}
+
 var scripts = flag.Int("scripts", 3000, "how many random schedules TestProtocol runs")
 
 func TestProtocol(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // what a schedule leaves behind is garbage soon
 	times := make(map[string]int)
 	metrics := newMetrics(nil)
-	runSchedules(t, *scripts, func(s *schedule) { newScript(s, metrics, times).run() })
+	total := runSchedules(t, *scripts, func(s *schedule) { newScript(s, metrics, times).run() })
 	if *simulate != 0 || testing.Short() {
 		return
 	}
-	var never []string
-	for _, what := range []string{
-		"dies " + places[0], "dies " + places[1], "dies " + places[2],
-		"fails " + places[0], "fails " + places[1], "fails " + places[2],
-		"overtaken " + places[0], "overtaken " + places[1], "overtaken " + places[2],
-		"fenced zombies", "refused zombies", "misled zombies", "fenced by a zombie", "refused by generation", "stopped", "late lines", "lines of aborted transactions",
-		"windows", "empty windows", "skipped windows", "exact schedules", "schedules with late lines",
-	} {
+	t.Log(times)
+	times["lines"], times["late lines"], times["lines of aborted transactions"] = total.lines, total.late, total.aborted
+	times["windows"], times["empty windows"], times["skipped windows"], times["exact schedules"] = total.windows, total.empty, total.skipped, total.exact
+	expected := []string{"lines", "late lines", "lines of aborted transactions", "windows", "empty windows", "skipped windows", "exact schedules",
+		"stopped", "refused by generation", "fenced zombies", "refused zombies", "misled zombies", "fenced by a zombie"}
+	for _, place := range places {
+		expected = append(expected, "dies "+place, "fails "+place, "overtaken "+place)
+	}
+	for _, what := range expected {
 		if times[what] == 0 {
-			never = append(never, what)
+			t.Errorf("the schedules had none of %q", what)
 		}
 	}
-	if never != nil {
-		t.Errorf("the schedules had none of %q", never)
-	}
-	t.Log(times)
 }
 
 func newScript(s *schedule, metrics *metrics, times map[string]int) *script {
@@ -51,9 +50,9 @@ func newScript(s *schedule, metrics *metrics, times map[string]int) *script {
 	s.topics(1 + s.random.IntN(3))
 	p := &script{
 		schedule: s, metrics: metrics, usurped: make(map[string]bool),
-		tasks:    map[string][]*scripted{stageCombine: make([]*scripted, s.partitions), stageReduce: make([]*scripted, s.partitions)},
-		seen:     make(map[topicPartition]kafkaio.Offset),
-		happened: func(what string, n int) { times[what] += n },
+		tasks: map[string][]*scripted{stageCombine: make([]*scripted, s.partitions), stageReduce: make([]*scripted, s.partitions)},
+		seen:  make(map[topicPartition]kafkaio.Offset),
+		times: times,
 	}
 	s.kafka.later = func(at string, write func()) { p.markers = append(p.markers, marker{at, write}) }
 	s.kafka.timeout = func(abort func()) { p.timeouts = append(p.timeouts, abort) }
@@ -71,14 +70,8 @@ func (s *script) run() {
 	if s.rest(); s.t.Failed() {
 		return
 	}
-	got := s.check()
+	s.checkLines(s.check())
 	s.checkShuffle()
-	o := s.outcome
-	for what, n := range map[string]int{"lines": o.lines, "late lines": o.late, "windows": o.windows, "empty windows": o.empty,
-		"skipped windows": o.skipped, "exact schedules": o.exact, "lines of aborted transactions": o.aborted, "schedules with late lines": min(o.late, 1)} {
-		s.happened(what, n)
-	}
-	s.checkLines(got)
 }
 
 // step is one event.
@@ -113,10 +106,9 @@ func (s *script) step() {
 			s.wake(s.zombies[r.IntN(len(s.zombies))])
 		}
 	case n < 56: // a successor, of one that is frozen perhaps
-		s.begin([]string{stageCombine, stageReduce}[r.IntN(2)], slot, true)
+		s.begin(stages[r.IntN(2)], slot, true)
 	case n < 58:
-		stage := []string{stageCombine, stageReduce}[r.IntN(2)]
-		if t := s.tasks[stage][slot]; t != nil {
+		if t := s.tasks[stages[r.IntN(2)]][slot]; t != nil {
 			s.stop(t)
 		}
 	case n < 82:
@@ -187,7 +179,6 @@ func (t *scripted) advance(commit bool) error {
 func (s *script) wake(zombie *scripted) {
 	s.trace("%s wakes", zombie)
 	zombie.do(func() error { return zombie.advance(true) })
-	s.zombies = slices.DeleteFunc(s.zombies, func(z *scripted) bool { return z.dead })
 }
 
 // stop ends a task as a counter that leaves does.
@@ -203,7 +194,7 @@ func (s *script) stop(t *scripted) {
 	})
 	if s.tasks[t.stage][t.slot] == t {
 		s.tasks[t.stage][t.slot] = nil
-		s.happened("stopped", 1)
+		s.times["stopped"]++
 	}
 }
 
@@ -264,7 +255,7 @@ func (s *script) rest() {
 			return
 		}
 		s.pass(s.cfg.BatchInterval)
-		for _, stage := range []string{stageCombine, stageReduce} {
+		for _, stage := range stages {
 			for slot := range int32(s.partitions) {
 				s.read(stage, slot, stage == stageReduce) // a combine when its policy says so
 			}

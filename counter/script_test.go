@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ type script struct {
 	usurped   map[string]bool                   // transactional ids that a zombie may have taken
 	undecided []func()                          // producers' transactions that are to be decided
 	seen      map[topicPartition]kafkaio.Offset // what was committed last
-	happened  func(what string, times int)      // counts
+	times     map[string]int                    // what happened how often
 }
 
 type marker struct {
@@ -40,8 +41,8 @@ type scripted struct {
 	combine *combineTask // or
 	reduce  *reduceTask
 	dead    bool
-	zombie  bool // somebody was told to take the slot
-	fenced  bool // and has the transactional id
+	zombie  bool                         // somebody was told to take the slot
+	fenced  bool                         // and has the transactional id
 	strike  func(operation string) error // when left is 0
 	left    int                          // requests until then
 }
@@ -87,7 +88,7 @@ func (t *scripted) await(ctx context.Context, _ <-chan struct{}, d time.Duration
 func (s *script) deliver() {
 	i := s.random.IntN(len(s.markers))
 	m := s.markers[i]
-	s.markers = append(s.markers[:i], s.markers[i+1:]...)
+	s.markers = slices.Delete(s.markers, i, i+1)
 	m.write()
 	if m.at == "offsets" {
 		s.watch()
@@ -151,7 +152,8 @@ func (s *script) begin(stage string, slot int32, endangered bool) {
 		assignment: assignment{Generation: kafkaio.Generation{Group: "g", ID: s.kafka.generation, MemberID: t.name}}}
 	s.kafka.members[t.name] = true
 	if before != nil {
-		// It may have been put out of the group; if it is to take the transactional id yet, it has been.
+		// It has been put out of the group if it is still to take the transactional id; else it may be that the id alone
+		// keeps it from writing.
 		before.zombie = true
 		early := before.task().producer == nil
 		if early {
@@ -203,26 +205,27 @@ func (t *scripted) do(what func() error) {
 	fenced, stale := errors.Is(err, kafkaio.ErrFenced), errors.Is(err, kafkaio.ErrNotMember)
 	switch {
 	case t.zombie && fenced:
-		s.happened("fenced zombies", 1)
+		s.times["fenced zombies"]++
 	case t.zombie && stale && !s.kafka.members[t.name]:
-		s.happened("refused zombies", 1)
+		s.times["refused zombies"]++
 	case fenced && s.usurped[t.task().transactionalID()]:
-		s.happened("fenced by a zombie", 1)
+		s.times["fenced by a zombie"]++
 	case t.zombie && final(err): // what looks wrong is its successor's work: supervise asks the group
-		s.happened("misled zombies", 1)
+		s.times["misled zombies"]++
 	case stale && t.task().assignment.ID < s.kafka.generation:
-		s.happened("refused by generation", 1)
+		s.times["refused by generation"]++
 	case errors.Is(err, errKilled) && t.dead, errors.Is(err, errNetwork):
 	default:
 		s.t.Errorf("%s: %v", t, err)
 	}
 	t.dead = true
+	s.zombies = slices.DeleteFunc(s.zombies, func(z *scripted) bool { return z == t })
 	if s.tasks[t.stage][t.slot] == t {
 		s.tasks[t.stage][t.slot] = nil
 	}
 }
 
-// Where a task ends that is struck.
+// Where a task was struck.
 var places = []string{"before its transaction", "in the middle of its transaction", "after its transaction was decided"}
 
 // place tells how far the task's transaction is before an operation.
@@ -237,19 +240,19 @@ func (t *scripted) place(operation string) string {
 	return places[0]
 }
 
-// endangered has something happen to a task in one of its next requests, perhaps.
+// endanger has something happen to a task in one of its next requests, perhaps.
 func (t *scripted) endanger() {
 	t.left = t.random.IntN(6 + t.partitions)
 	switch t.random.IntN(12) {
 	case 0: // it dies
 		t.strike = func(operation string) error {
-			t.happened("dies "+t.place(operation), 1)
+			t.times["dies "+t.place(operation)]++
 			t.dead = true
 			return errKilled
 		}
 	case 1: // its connection breaks
 		t.strike = func(operation string) error {
-			t.happened("fails "+t.place(operation), 1)
+			t.times["fails "+t.place(operation)]++
 			return errNetwork
 		}
 	case 2: // it is frozen, and wakes up with a successor
@@ -257,7 +260,7 @@ func (t *scripted) endanger() {
 			if t.zombie {
 				return nil
 			}
-			t.happened("overtaken "+t.place(operation), 1)
+			t.times["overtaken "+t.place(operation)]++
 			t.begin(t.stage, t.slot, false)
 			return nil
 		}
