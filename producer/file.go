@@ -134,10 +134,10 @@ func (l longest) check(path string, maxBytes int) error {
 
 // Next chooses a line. It never ends.
 func (s *fileSource) Next(ctx context.Context) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	if len(s.chosen) == 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		for range choosesAhead {
 			s.chosen = append(s.chosen, s.random.Int64N(s.text.len()))
 		}
@@ -152,6 +152,9 @@ func (s *fileSource) Next(ctx context.Context) ([]byte, error) {
 	}
 	return line, nil
 }
+
+// Waits tells that there always is a line.
+func (s *fileSource) Waits() bool { return false }
 
 func (s *fileSource) Close() error { return s.text.close() }
 

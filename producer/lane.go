@@ -58,19 +58,20 @@ func newLane(partition, maxBatch int) *lane {
 	}
 }
 
-// put adds a line that was chosen at the given time; it waits while the batch is full. The line is copied. The error is
-// ctx's, or errEnded.
-func (l *lane) put(ctx context.Context, line []byte, chosen time.Time, show *shown) error {
+// put adds a line that was chosen at the given time; it waits while the batch is full, and tells whether it did. The line is
+// copied. The error is ctx's, or errEnded.
+func (l *lane) put(ctx context.Context, line []byte, chosen time.Time, show *shown) (waited bool, err error) {
 	for !l.add(line, chosen, show) {
+		waited = true
 		select {
 		case <-l.emptied:
 		case <-l.ended:
-			return errEnded
+			return true, errEnded
 		case <-ctx.Done():
-			return ctx.Err()
+			return true, ctx.Err()
 		}
 	}
-	return nil
+	return waited, nil
 }
 
 func (l *lane) add(line []byte, chosen time.Time, show *shown) bool {

@@ -19,7 +19,7 @@ func TestLaneIsBounded(t *testing.T) {
 		ended := make(chan error)
 		go func() {
 			for {
-				if err := l.put(ctx, line, time.Now(), nil); err != nil {
+				if _, err := l.put(ctx, line, time.Now(), nil); err != nil {
 					ended <- err
 					return
 				}
@@ -49,7 +49,7 @@ func TestLaneIsBounded(t *testing.T) {
 // A line that is larger than laneBytes is a batch of its own.
 func TestLaneTakesALargeLine(t *testing.T) {
 	l := newLane(0, 1<<20)
-	if err := l.put(t.Context(), make([]byte, 2*laneBytes), time.Now(), nil); err != nil {
+	if _, err := l.put(t.Context(), make([]byte, 2*laneBytes), time.Now(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if l.add([]byte("x"), time.Now(), nil) {
@@ -89,7 +89,7 @@ func TestLaneEnds(t *testing.T) {
 			l.abandon()
 		}()
 		l.put(t.Context(), make([]byte, laneBytes), time.Now(), nil)
-		if err := l.put(t.Context(), []byte("x"), time.Now(), nil); !errors.Is(err, errEnded) {
+		if _, err := l.put(t.Context(), []byte("x"), time.Now(), nil); !errors.Is(err, errEnded) {
 			t.Errorf("put into an abandoned lane: %v", err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,7 @@ type counting struct {
 }
 
 func (c *counting) Limit(int) error { return nil }
+func (c *counting) Waits() bool     { return false }
 func (c *counting) Close() error    { return nil }
 func (c *counting) Next(ctx context.Context) ([]byte, error) {
 	if c.before != nil {
@@ -246,4 +248,49 @@ func TestSourceFails(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	checkOrder(t, b, 100) // what it gave before is there
+}
+
+// slow has a line each second.
+type slow struct{ counting }
+
+func (s *slow) Next(ctx context.Context) ([]byte, error) {
+	time.Sleep(time.Second)
+	return []byte("line"), nil
+}
+
+func (*slow) Waits() bool { return true }
+
+// Lines that come have the time at which they came; those that are there may have one time together, but not beyond a wait for
+// room in the lane.
+func TestTimesOfLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipeline{source: &slow{}, count: 3, lanes: []*lane{newLane(0, 1<<20)}}
+		if err := p.choose(t.Context(), t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if b := p.lanes[0].filling; b.last.Sub(b.first) != 2*time.Second {
+			t.Errorf("from the first to the last of three: %v", b.last.Sub(b.first))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := newLane(0, 100)
+		p := &pipeline{source: &counting{n: 6}, count: 6, lanes: []*lane{l}}
+		var last []time.Duration
+		began, over := time.Now(), make(chan struct{})
+		go func() {
+			defer close(over)
+			for b := l.take(&batch{}); b != nil; b = l.take(&batch{}) {
+				last = append(last, b.last.Sub(began))
+				time.Sleep(time.Second)
+			}
+		}()
+		if err := p.choose(t.Context(), t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.close()
+		<-over
+		if n := len(last); n < 3 || last[n-1] < time.Duration(n-3)*time.Second {
+			t.Errorf("the last lines of the batches were chosen at %v", last)
+		}
+	})
 }

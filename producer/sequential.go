@@ -71,4 +71,7 @@ func (s *sequentialSource) Next(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// Waits tells that there is a line, or the end.
+func (s *sequentialSource) Waits() bool { return false }
+
 func (s *sequentialSource) Close() error { return s.file.Close() }

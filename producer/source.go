@@ -13,6 +13,9 @@ type Source interface {
 	// After an error it is not called again.
 	Next(ctx context.Context) ([]byte, error)
 
+	// Waits tells whether Next may wait for a line to come.
+	Waits() bool
+
 	// Close frees what the source holds; it is called once, after the last Next has returned.
 	Close() error
 }

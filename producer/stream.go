@@ -53,6 +53,9 @@ func newStreamSource(name string, log *slog.Logger, refused prometheus.Counter, 
 	return s
 }
 
+// Waits tells that lines come when they come.
+func (s *streamSource) Waits() bool { return true }
+
 // Limit begins to read: before it, nobody would take the lines.
 func (s *streamSource) Limit(maxBytes int) error {
 	s.lines.limit = maxBytes
