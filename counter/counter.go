@@ -186,8 +186,7 @@ func (j *job) work(generation context.Context, place assignment) {
 }
 
 // awaitPartitions waits for the generation's end, or for a lines partition that should be this member's and was not assigned
-// to it. The group's watch (kafka-go's partitionWatcher) compares with what it saw first, which may be after the group's
-// leader looked.
+// to it.
 func (j *job) awaitPartitions(generation context.Context, place assignment) {
 	for !j.madeAnew(generation) && pause(generation, watchPartitions) == nil {
 		n, err := j.broker.Partitions(generation, j.cfg.LinesTopic)

@@ -17,7 +17,6 @@ const (
 	sessionTimeout    = 6 * time.Second // the least that a broker allows by default
 	rebalanceTimeout  = 15 * time.Second
 	joinBackoff       = 500 * time.Millisecond
-	partitionWatch    = 5 * time.Second // so long a partition added to a topic may go unnoticed
 )
 
 // ErrInconsistentGroup: the group's members use another protocol (error 23).
@@ -44,21 +43,21 @@ type Assignment struct {
 	gen    *kafka.Generation
 }
 
-// Join enters a group with a balancer of the caller's. The topics must exist.
+// Join enters a group with a balancer of the caller's. The topics must exist. Partitions that are added to them later are the
+// caller's to notice: kafka-go's watch of them makes a broker that creates topics create one anew that was deleted, and has the group
+// join again and again where it does not.
 func (c *Client) Join(group string, balancer kafka.GroupBalancer, topics ...string) (*Member, error) {
 	cg, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID:                     group,
-		Brokers:                c.cfg.Brokers,
-		Dialer:                 c.dialer(),
-		Topics:                 topics,
-		GroupBalancers:         []kafka.GroupBalancer{balancer},
-		HeartbeatInterval:      heartbeatInterval,
-		SessionTimeout:         sessionTimeout,
-		RebalanceTimeout:       rebalanceTimeout,
-		JoinGroupBackoff:       joinBackoff,
-		WatchPartitionChanges:  true,
-		PartitionWatchInterval: partitionWatch,
-		Timeout:                requestTimeout,
+		ID:                group,
+		Brokers:           c.cfg.Brokers,
+		Dialer:            c.dialer(),
+		Topics:            topics,
+		GroupBalancers:    []kafka.GroupBalancer{balancer},
+		HeartbeatInterval: heartbeatInterval,
+		SessionTimeout:    sessionTimeout,
+		RebalanceTimeout:  rebalanceTimeout,
+		JoinGroupBackoff:  joinBackoff,
+		Timeout:           requestTimeout,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("join group %s: %w", group, err)
