@@ -130,6 +130,9 @@ func (t *Table) push(k key, n int64) (full bool) {
 // count counts the words that wait. Its first two loops have no branches: nothing that a word's entry holds decides whether
 // the processor goes on to the next one, and so it waits for many at a time.
 func (t *Table) count() {
+	if t.waiting == 0 {
+		return
+	}
 	t.makeRoom()
 	queue, entries := t.queue[:t.waiting], t.entries
 	t.waiting = 0

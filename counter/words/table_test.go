@@ -108,6 +108,17 @@ func TestTableLongWordsWithOneKey(t *testing.T) {
 	}
 }
 
+// A window without lines costs no memory.
+func TestTableEmptyIsNothing(t *testing.T) {
+	var table Table
+	for range table.All {
+		t.Error("there is a word")
+	}
+	if table.Len() != 0 || table.Bytes() != 0 || table.entries != nil {
+		t.Errorf("%d words of %d bytes, room for %d", table.Len(), table.Bytes(), len(table.entries))
+	}
+}
+
 func TestTableAllStops(t *testing.T) {
 	var table Table
 	table.Add([]byte("a"), 1)
