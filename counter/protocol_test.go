@@ -13,7 +13,7 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-// The protocol of combine and reduce, watermarks and recovery, as it is in production, through thousands of short schedules a
+// The protocol of combine and reduce, watermarks and recovery, as it is in production, through over a thousand short schedules a
 // second: one goroutine calls the tasks' methods in an order drawn from a seed, on a broker that answers at once. Tasks die
 // before, in and after their transactions, are replaced, wake up again with a successor. What the simulation has beyond that:
 // processes with their goroutines and timers, rebalances, frozen requests, partitions that are added or have no leader.
@@ -150,10 +150,12 @@ func (s *script) read(stage string, slot int32, commit bool) {
 func (t *scripted) advance(commit bool) error {
 	ctx := context.Background()
 	if t.reduce != nil {
-		for more := true; more; more = t.calm.Load() && t.reduce.position < t.reduce.end {
-			if _, err := t.reduce.read(ctx, 0); err != nil {
+		for more := true; more; {
+			f, err := t.reduce.read(ctx, 0)
+			if err != nil {
 				return err
 			}
+			more = t.calm.Load() && f != nil && f.Position() < f.HighWatermark
 		}
 		if !commit {
 			return nil

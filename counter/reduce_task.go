@@ -23,8 +23,6 @@ type reduceTask struct {
 	task
 	reducer   *reduce.Reducer
 	reader    reader
-	position  int64 // behind what was read
-	end       int64 // high watermark of the last fetch
 	committed bool
 	deleted   time.Time
 	rows      packer
@@ -59,13 +57,19 @@ func (t *reduceTask) stop(ctx context.Context) error {
 	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: t.reducer.Next()}})
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRead)
 	defer cancel()
-	for end := int64(-1); (end < 0 || t.position < end) && patience.Err() == nil; {
-		answered, err := t.read(patience, retryIdle)
+	for end := int64(-1); patience.Err() == nil; {
+		f, err := t.read(patience, retryIdle)
 		if err != nil && patience.Err() == nil {
 			return err
 		}
-		if answered && end < 0 {
-			end = t.end
+		if f == nil {
+			continue
+		}
+		if end < 0 {
+			end = f.HighWatermark
+		}
+		if f.Position() >= end {
+			break
 		}
 	}
 	return t.close(ctx)
@@ -107,29 +111,30 @@ func (t *reduceTask) start(ctx context.Context) error {
 	return nil
 }
 
-// read applies the partial counts and watermarks of one poll, and tells whether there was an answer.
-func (t *reduceTask) read(ctx context.Context, wait time.Duration) (answered bool, err error) {
+// read applies the partial counts and watermarks of one poll, and returns what it found, walked to its end: nil without an
+// answer.
+func (t *reduceTask) read(ctx context.Context, wait time.Duration) (found *kafkaio.Fetched, err error) {
 	fetched, err := t.reader.Poll(ctx, wait)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, f := range fetched {
 		var rec kafkaio.Record
 		for f.Next(&rec) {
 			if err := t.reducer.Apply(rec.Offset, rec.Value); err != nil {
-				return false, refusal{shuffleError(f, rec.Offset, err)}
+				return nil, refusal{shuffleError(f, rec.Offset, err)}
 			}
 		}
 		var gone *kafkaio.OffsetOutOfRangeError
 		if errors.As(f.Err(), &gone) {
-			return false, t.lost(f.Topic, f.Partition, gone.Error())
+			return nil, t.lost(f.Topic, f.Partition, gone.Error())
 		}
 		if err := f.Err(); err != nil {
-			return false, err
+			return nil, err
 		}
-		t.position, t.end = f.Position(), f.HighWatermark
+		found = f
 	}
-	return len(fetched) > 0, nil
+	return found, nil
 }
 
 // close commits the windows that are due, several in a transaction.
