@@ -78,14 +78,7 @@ func TestLinesUntil(t *testing.T) {
 		s.lines(0, 1)
 		at := p.job.interval.End(p.job.interval.Of(s.kafka.now()))
 		for range 2 {
-			task := &combineTask{task: p.task(0, 1, 0)}
-			task.stage = stageCombine
-			if err := task.start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := task.read(t.Context(), 0); err != nil {
-				t.Fatal(err)
-			}
+			task := p.reads(t)
 			if err := task.flush(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -312,14 +312,7 @@ func TestReadFlushesInTheMiddle(t *testing.T) {
 			b.Append(0, nil, fmt.Appendf(nil, "word%d", i))
 		}
 		s.kafka.append(s.kafka.topics["lines"][0], &b, nil, false)
-		task := &combineTask{task: p.task(0, 1, 0)}
-		task.stage = stageCombine
-		if err := task.start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := task.read(t.Context(), 0); err != nil {
-			t.Fatal(err)
-		}
+		task := p.reads(t)
 		if size := task.combiner.Size(); size >= 6000 {
 			t.Errorf("%d bytes are pending", size)
 		}

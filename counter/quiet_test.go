@@ -27,6 +27,20 @@ func (p *process) task(slot int32, known int, lines ...int32) task {
 		assignment: assignment{Generation: kafkaio.Generation{Group: "g", ID: 1, MemberID: "m"}, heartbeat: p.heartbeat(1, "m")}}
 }
 
+// reads starts slot 0's combine on partition 0 of the lines, and has it read once.
+func (p *process) reads(t *testing.T) *combineTask {
+	t.Helper()
+	task := &combineTask{task: p.task(0, 1, 0)}
+	task.stage = stageCombine
+	if err := task.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := task.read(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	return task
+}
+
 func (s *schedule) commit(topic string, partition int32, offset int64, metadata string) {
 	s.kafka.mu.Lock()
 	defer s.kafka.mu.Unlock()
