@@ -43,9 +43,26 @@ func (c cluster) NewTransactional(ctx context.Context, id string) (transactional
 
 func (c cluster) NewReader(positions []kafkaio.Position) reader { return c.Client.NewReader(positions) }
 
-// assignment is this member's place in one generation of the group: a *kafkaio.Assignment.
+// membership is a *kafkaio.Member.
+type membership interface {
+	Next(ctx context.Context, owned map[string][]int32) (assignment, error)
+}
+
+// assignment is what this counter has in one generation of the group: a *kafkaio.Assignment.
 type assignment struct {
 	kafkaio.Generation
 	partitions map[string][]int32 // by topic
+	ctx        context.Context    // ends when the group joins again
 	heartbeat  func(context.Context) error
+}
+
+// group is the membership of production.
+type group struct{ *kafkaio.Member }
+
+func (g group) Next(ctx context.Context, owned map[string][]int32) (assignment, error) {
+	a, err := g.Member.Next(ctx, owned)
+	if err != nil {
+		return assignment{}, err
+	}
+	return assignment{a.Generation, a.Partitions, a.Context(), a.Heartbeat}, nil
 }

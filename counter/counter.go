@@ -31,10 +31,7 @@ import (
 	"wordcount/internal/service"
 )
 
-const (
-	retentionOfOutput = 7 * 24 * time.Hour
-	watchPartitions   = 5 * time.Second // so long a partition that was added may go unnoticed
-)
+const retentionOfOutput = 7 * 24 * time.Hour
 
 // Run counts until ctx ends, and then stops gracefully: what was read is committed, what has closed is written, the group
 // is left. With AvailableNow it returns when all that was there is counted. The error is a *service.UsageError for what
@@ -55,6 +52,7 @@ func Run(ctx context.Context, cfg Config) error {
 		broker:   cluster{client},
 		clock:    new(kafkaio.BrokerClock),
 		metrics:  newMetrics(cfg.Runtime.Metrics),
+		place:    newPlace(),
 		log:      log,
 		interval: cfg.interval(),
 		limits:   production,
@@ -89,20 +87,6 @@ func (j *job) run(ctx context.Context, cancel context.CancelCauseFunc, client *k
 			return err
 		}
 	}
-	member, err := client.Join(j.cfg.Group, newSlots(j.cfg, j.partitions), j.cfg.LinesTopic, j.cfg.shuffleTopic())
-	if err != nil {
-		return err
-	}
-	// Leaving ends the generation: its context is what stops the tasks.
-	left := make(chan struct{})
-	stopLeaving := context.AfterFunc(ctx, func() { member.Close(); close(left) })
-	defer func() {
-		if stopLeaving() {
-			member.Close()
-		} else {
-			<-left
-		}
-	}()
 	if there != nil {
 		var watching sync.WaitGroup
 		defer watching.Wait()
@@ -115,91 +99,19 @@ func (j *job) run(ctx context.Context, cancel context.CancelCauseFunc, client *k
 			}
 		})
 	}
-	for {
-		next, err := member.Next(ctx)
-		if errors.Is(err, kafkaio.ErrInconsistentGroup) {
-			return otherSettings(fmt.Sprintf("the counters of group %s run with another --batch-interval, --tokenizer, --report-empty or number of shuffle partitions than this one (%s)",
-				j.cfg.Group, newSlots(j.cfg, j.partitions).protocol))
+	member := client.Join(j.cfg.Group, newSlots(j.cfg, j.partitions), j.cfg.LinesTopic, j.cfg.shuffleTopic())
+	defer func() {
+		cancel(nil)
+		if err := member.Close(); err != nil {
+			j.log.Warn("stopped without a word to the group", "error", err)
 		}
-		if err != nil {
-			return err
-		}
-		j.metrics.rebalances.Inc()
-		j.cfg.Runtime.Health.SetReady("counter", true)
-		j.log.Info("joined the group", "group", j.cfg.Group, "generation", next.ID,
-			"lines_partitions", next.Partitions[j.cfg.LinesTopic], "slots", next.Partitions[j.cfg.shuffleTopic()])
-		over := make(chan struct{})
-		next.Go(func(generation context.Context) {
-			defer close(over)
-			j.work(generation, assignment{next.Generation, next.Partitions, next.Heartbeat})
-		})
-		<-over
-	}
+	}()
+	return j.count(ctx, group{member})
 }
 
 // otherSettings is the refusal to count with other settings than the group's.
 func otherSettings(why string) error {
 	return service.Usagef("%s; to change them see docs/operations.md, section Changing the interval", why)
-}
-
-// work runs the tasks of one generation until it ends, or until there are partitions that nobody was given.
-func (j *job) work(generation context.Context, place assignment) {
-	generation, end := context.WithCancel(generation)
-	defer end()
-	slots := place.partitions[j.cfg.shuffleTopic()]
-	if len(slots) == 0 {
-		j.log.Info("standing by: every slot is another counter's, and one that leaves is replaced at once", "slots", j.partitions)
-	}
-	known, err := j.broker.Partitions(generation, j.cfg.LinesTopic)
-	if err != nil {
-		if generation.Err() == nil {
-			j.fail(err)
-			<-generation.Done()
-		}
-		return
-	}
-	// The reduces stop after the combines, whose last transactions may close windows.
-	reducing, stopReduces := context.WithCancel(context.WithoutCancel(generation))
-	defer stopReduces()
-	var combines, reduces sync.WaitGroup
-	for _, slot := range slots {
-		var lines []int32
-		for _, p := range place.partitions[j.cfg.LinesTopic] {
-			if int(p)%j.partitions == int(slot) {
-				lines = append(lines, p)
-			}
-		}
-		base := task{job: j, slot: slot, lines: lines, known: covered(int(slot), j.partitions, known, lines), assignment: place}
-		combine := &combineTask{task: base}
-		combine.stage = stageCombine
-		combines.Go(func() { combine.supervise(generation, combine.run) })
-		reduce := &reduceTask{task: base}
-		reduce.stage = stageReduce
-		reduces.Go(func() { reduce.supervise(reducing, reduce.run) })
-	}
-	j.awaitPartitions(generation, place) // also with more counters than slots
-	end()
-	combines.Wait()
-	stopReduces()
-	reduces.Wait()
-	j.metrics.behind.Set(0) // with the next slots, if there are any, it is known again
-}
-
-// awaitPartitions waits for the generation's end, or for a lines partition that should be this member's and was not assigned
-// to it.
-func (j *job) awaitPartitions(generation context.Context, place assignment) {
-	for !j.madeAnew(generation) && pause(generation, watchPartitions) == nil {
-		n, err := j.broker.Partitions(generation, j.cfg.LinesTopic)
-		if err != nil {
-			continue
-		}
-		for _, slot := range place.partitions[j.cfg.shuffleTopic()] {
-			if covered(int(slot), j.partitions, n, place.partitions[j.cfg.LinesTopic]) < n {
-				j.log.Info("the lines topic has more partitions: joining the group again", "topic", j.cfg.LinesTopic, "partitions", n)
-				return
-			}
-		}
-	}
 }
 
 // madeAnew ends the counter when the lines topic is not the one that it was first: an offset in one says nothing of the

@@ -1,19 +1,15 @@
 package counter
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/segmentio/kafka-go"
+	"wordcount/internal/kafkaio"
 )
-
-func (s *schedule) wantRebalance() {
-	select {
-	case s.again <- struct{}{}:
-	default:
-	}
-}
 
 func (s *schedule) living() (living []*process) {
 	for _, p := range s.processes {
@@ -29,7 +25,7 @@ func (s *schedule) dead() (dead []*process) {
 	var rest []*process
 	for _, p := range s.processes {
 		if p.isDead() {
-			p.wait()
+			<-p.over
 			dead = append(dead, p)
 		} else {
 			rest = append(rest, p)
@@ -39,70 +35,177 @@ func (s *schedule) dead() (dead []*process) {
 	return dead
 }
 
-// rebalance makes a new generation of the group: members hear of it at their next heartbeat, end their work and join; who
-// does not within the session is put out, and finds out when it wakes.
-func (s *schedule) rebalance() {
-	s.outcome.rebalances++
-	session := time.After(s.session)
-	var joined []*process
-	for _, p := range s.living() {
-		p.mu.Lock()
-		over, cancel := p.over, p.cancel
-		p.mu.Unlock()
-		if over != nil {
-			heard := time.Until(p.wakes())
-			time.AfterFunc(max(heard, 0)+time.Duration(s.rand("heartbeat", p.name).Int64N(int64(200*time.Millisecond))), cancel)
+// memoryGroup is the group's coordinator. A member that joins has all join again: they hear of it at their next heartbeat. When all
+// have joined, or the session of those that have not is over, there is a new generation, shared out by claims as the counter's
+// balancer does. It is what (*kafkaio.Member).Next relies on.
+type memoryGroup struct {
+	schedule *schedule
+
+	mu        sync.Mutex
+	members   map[string]*memoryMember // by id
+	joining   bool
+	rebalance int // number of the present one, for its deadline
+}
+
+func newMemoryGroup(s *schedule) *memoryGroup {
+	return &memoryGroup{schedule: s, members: make(map[string]*memoryMember)}
+}
+
+// memoryMember implements membership.
+type memoryMember struct {
+	process *process
+	id      string
+	last    int32
+	claim   kafkaio.Claim
+	end     context.CancelFunc // of its generation; nil before the first
+	joined  chan assignment    // while it waits to be let in; nil: it does not
+}
+
+func (m *memoryMember) Next(ctx context.Context, owned map[string][]int32) (assignment, error) {
+	c := m.process.job.broker.(*memoryClient)
+	if err := c.request(ctx, "join"); err != nil {
+		return assignment{}, err
+	}
+	joined, err := m.process.schedule.group.join(m, owned)
+	if err != nil {
+		return assignment{}, err
+	}
+	select {
+	case a := <-joined:
+		m.last = a.ID
+		return a, c.request(ctx, "joined")
+	case <-ctx.Done():
+		return assignment{}, ctx.Err()
+	case <-m.process.dead:
+		return assignment{}, errKilled
+	}
+}
+
+func (g *memoryGroup) join(m *memoryMember, owned map[string][]int32) (<-chan assignment, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m.id == "" {
+		m.id = fmt.Sprintf("%s-%d", m.process.name, g.schedule.rand("id", m.process.name).IntN(1000))
+		g.members[m.id] = m
+	} else if g.members[m.id] == nil {
+		m.id, m.last = "", -1
+		return nil, kafkaio.ErrNotMember
+	}
+	m.claim = kafkaio.Claim{Member: m.id, Owned: owned, Generation: m.last}
+	joined := make(chan assignment, 1)
+	m.joined = joined
+	g.again()
+	return joined, nil
+}
+
+// remove puts a member out that has left or died.
+func (g *memoryGroup) remove(m *memoryMember) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.members[m.id] == m {
+		g.putOut(m)
+		g.again()
+	}
+}
+
+// expire puts a member out that is frozen, as the end of its session does.
+func (g *memoryGroup) expire(m *memoryMember) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.members[m.id] == m && m.joined == nil && !m.process.wakes().IsZero() {
+		g.putOut(m)
+		g.again()
+	}
+}
+
+func (g *memoryGroup) putOut(m *memoryMember) {
+	g.schedule.trace("%s is out of the group", m.id)
+	delete(g.members, m.id)
+	g.schedule.kafka.mu.Lock()
+	delete(g.schedule.kafka.members, m.id)
+	g.schedule.kafka.mu.Unlock()
+	if m.joined == nil { // it hears of it at its next heartbeat
+		g.tell(m)
+	}
+}
+
+// tell has a member's generation end at its next heartbeat.
+func (g *memoryGroup) tell(m *memoryMember) {
+	if m.end == nil { // it is about to join
+		return
+	}
+	heard := max(time.Until(m.process.wakes()), 0)
+	heard += time.Duration(g.schedule.rand("heartbeat", m.id).Int64N(int64(200 * time.Millisecond)))
+	time.AfterFunc(heard, m.end)
+}
+
+// again has everybody join, or goes on to the next generation if everybody has.
+func (g *memoryGroup) again() {
+	if !g.joining {
+		g.joining = true
+		g.rebalance++
+		this := g.rebalance
+		for _, m := range g.members {
+			if m.joined == nil {
+				g.tell(m)
+			}
+		}
+		time.AfterFunc(2*g.schedule.session, func() { // the rebalance timeout
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if g.joining && g.rebalance == this {
+				g.complete()
+			}
+		})
+	}
+	for _, m := range g.members {
+		if m.joined == nil {
+			return
 		}
 	}
-	for _, p := range s.living() {
-		p.mu.Lock()
-		over := p.over
-		p.mu.Unlock()
-		if over == nil {
-			joined = append(joined, p)
-			continue
-		}
-		select {
-		case <-over:
-			joined = append(joined, p)
-		case <-session:
-			session = time.After(0)
-			s.trace("%s is put out of the group", p.name)
-			go func() { // joins again when it has found out
-				<-over
-				s.wantRebalance()
-			}()
+	g.complete()
+}
+
+// complete lets in who has joined.
+func (g *memoryGroup) complete() {
+	s := g.schedule
+	g.joining = false
+	var claims []kafkaio.Claim
+	for _, id := range slices.Sorted(maps.Keys(g.members)) {
+		if m := g.members[id]; m.joined == nil {
+			g.putOut(m)
+		} else {
+			claims = append(claims, m.claim)
 		}
 	}
-	joined = slices.DeleteFunc(joined, func(p *process) bool { return p.hasLeft() || p.isDead() })
 	s.kafka.mu.Lock()
 	s.kafka.generation++
 	generation := s.kafka.generation
 	s.kafka.members = make(map[string]bool)
-	var members []kafka.GroupMember
-	for _, p := range joined {
-		p.member = fmt.Sprintf("%s-%d", p.name, s.random.IntN(1000))
-		s.kafka.members[p.member] = true
-		members = append(members, kafka.GroupMember{ID: p.member})
+	for _, c := range claims {
+		s.kafka.members[c.Member] = true
 	}
 	n := len(s.kafka.topics["lines"])
 	s.kafka.mu.Unlock()
-	if s.before > 0 && time.Since(s.grown) < 2*s.session && s.random.IntN(2) == 0 {
-		n = s.before
-	}
-	if len(members) == 0 {
+	if len(claims) == 0 {
 		return
 	}
-	var partitions []kafka.Partition
-	for p := range n {
-		partitions = append(partitions, kafka.Partition{Topic: "lines", ID: p})
+	s.mu.Lock()
+	s.outcome.rebalances++
+	if s.before > 0 && time.Since(s.grown) < 2*s.session && s.rand("partitions").IntN(2) == 0 {
+		n = s.before // the leader has not seen the new ones
 	}
-	for q := range s.partitions {
-		partitions = append(partitions, kafka.Partition{Topic: "g-shuffle", ID: q})
-	}
-	assignments := newSlots(&s.cfg, s.partitions).AssignGroups(members, partitions)
-	s.trace("generation %d: %v", generation, assignments)
-	for _, p := range joined {
-		p.work(generation, assignments[p.member])
+	s.mu.Unlock()
+	assignments := newSlots(&s.cfg, s.partitions).Assign(claims, map[string]int{"lines": n, "g-shuffle": s.partitions})
+	s.trace("generation %d: %v claimed, %v", generation, claims, assignments)
+	for _, c := range claims {
+		m := g.members[c.Member]
+		ctx, cancel := context.WithCancel(context.Background())
+		m.end = cancel
+		m.joined <- assignment{
+			Generation: kafkaio.Generation{Group: "g", ID: generation, MemberID: m.id},
+			partitions: assignments[m.id], ctx: ctx, heartbeat: m.process.heartbeat(generation, m.id),
+		}
+		m.joined = nil
 	}
 }

@@ -20,18 +20,22 @@ type process struct {
 	job      *job
 	dead     chan struct{}
 
-	mu     sync.Mutex
-	wake   time.Time
-	left   bool
-	member string             // in the present generation
-	cancel context.CancelFunc // ends the generation
-	over   chan struct{}      // work has returned
+	member *memoryMember
+	ctx    context.Context // until it dies or is told to stop
+	cancel context.CancelFunc
+	over   chan struct{} // closed when it has stopped
+
+	mu   sync.Mutex
+	wake time.Time
+	left bool
 }
 
-// start adds a counter; it works from the next rebalance on.
-func (s *schedule) start() {
+// process makes a counter that does nothing yet.
+func (s *schedule) process() *process {
 	s.started++
-	p := &process{schedule: s, name: fmt.Sprintf("counter-%d", s.started), dead: make(chan struct{})}
+	p := &process{schedule: s, name: fmt.Sprintf("counter-%d", s.started), dead: make(chan struct{}), over: make(chan struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.member = &memoryMember{process: p, last: -1}
 	p.job = s.job(p, newMetrics(prometheus.NewRegistry()))
 	p.job.maxBatch = map[string]int{"lines": 1 << 20, "g-shuffle": 2000, "counts": 2000, "batches": 2000}
 	p.job.fail = func(err error) {
@@ -40,6 +44,12 @@ func (s *schedule) start() {
 			p.leave()
 		}
 	}
+	return p
+}
+
+// start adds a counter at work.
+func (s *schedule) start() {
+	p := s.process()
 	s.trace("%s starts", p.name)
 	s.processes = append(s.processes, p)
 	if s.cfg.AvailableNow {
@@ -49,17 +59,26 @@ func (s *schedule) start() {
 		}
 		if there == nil {
 			p.leave()
+			close(p.over)
 			return
 		}
 		go func() {
-			err := p.job.watch(s.t.Context(), there)
+			err := p.job.watch(p.ctx, there)
 			s.trace("%s is done: %v", p.name, err)
 			if err == nil {
 				p.leave()
-				s.wantRebalance()
 			}
 		}()
 	}
+	go func() {
+		defer close(p.over)
+		if err := p.job.count(p.ctx, p.member); err != nil && !p.isDead() {
+			s.t.Errorf("%s: %v", p.name, err)
+		}
+		if !p.isDead() {
+			s.group.remove(p.member)
+		}
+	}()
 }
 
 // job is what the tasks on a host share.
@@ -73,6 +92,7 @@ func (s *schedule) job(owner host, metrics *metrics) *job {
 		log:        slog.New(slog.DiscardHandler),
 		interval:   cfg.interval(),
 		limits:     s.limits,
+		place:      newPlace(),
 		partitions: s.partitions,
 		createTime: s.createTime,
 	}
@@ -106,10 +126,8 @@ func (p *process) kill() {
 	p.schedule.mu.Lock()
 	p.schedule.outcome.kills++
 	p.schedule.mu.Unlock()
-	if p.cancel != nil {
-		p.cancel()
-	}
-	p.schedule.wantRebalance()
+	p.cancel()
+	time.AfterFunc(p.schedule.session, func() { p.schedule.group.remove(p.member) })
 }
 
 // freeze stops the process for a while; its requests get through afterwards.
@@ -121,6 +139,7 @@ func (p *process) freeze(d time.Duration) {
 	p.schedule.mu.Lock()
 	p.schedule.outcome.freezes++
 	p.schedule.mu.Unlock()
+	time.AfterFunc(p.schedule.session, func() { p.schedule.group.expire(p.member) })
 }
 
 // wakes returns when the process wakes; zero when it is awake.
@@ -138,9 +157,7 @@ func (p *process) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.left = true
-	if p.cancel != nil {
-		p.cancel()
-	}
+	p.cancel()
 }
 
 func (p *process) hasLeft() bool {
@@ -156,46 +173,6 @@ func (p *process) isDead() bool {
 	default:
 		return false
 	}
-}
-
-// wait waits until the process does nothing any more.
-func (p *process) wait() {
-	p.mu.Lock()
-	over := p.over
-	p.mu.Unlock()
-	if over != nil {
-		<-over
-	}
-}
-
-// work runs what (*job).run runs in a generation.
-func (p *process) work(generation int32, assigned map[string][]int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	place := assignment{
-		Generation: kafkaio.Generation{Group: "g", ID: generation, MemberID: p.member},
-		partitions: make(map[string][]int32),
-		heartbeat:  p.heartbeat(generation, p.member),
-	}
-	for topic, partitions := range assigned {
-		for _, n := range partitions {
-			place.partitions[topic] = append(place.partitions[topic], int32(n))
-		}
-	}
-	over := make(chan struct{})
-	p.mu.Lock()
-	p.cancel, p.over = cancel, over
-	p.mu.Unlock()
-	if p.isDead() {
-		cancel()
-	}
-	go func() {
-		defer close(over)
-		p.job.work(ctx, place)
-		if ctx.Err() == nil {
-			p.schedule.trace("%s joins again", p.name)
-			p.schedule.wantRebalance()
-		}
-	}()
 }
 
 func (p *process) heartbeat(generation int32, member string) func(context.Context) error {

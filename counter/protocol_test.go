@@ -34,7 +34,7 @@ func TestProtocol(t *testing.T) {
 	times["lines"], times["late lines"], times["lines of aborted transactions"] = total.lines, total.late, total.aborted
 	times["windows"], times["empty windows"], times["skipped windows"], times["exact schedules"] = total.windows, total.empty, total.skipped, total.exact
 	expected := []string{"lines", "late lines", "lines of aborted transactions", "windows", "empty windows", "skipped windows", "exact schedules",
-		"stopped", "refused by generation", "fenced zombies", "refused zombies", "misled zombies", "fenced by a zombie"}
+		"stopped", "went on in the next generation", "refused by generation", "fenced zombies", "refused zombies", "misled zombies", "fenced by a zombie"}
 	for _, place := range places {
 		expected = append(expected, "dies "+place, "fails "+place, "overtaken "+place)
 	}
@@ -99,8 +99,16 @@ func (s *script) step() {
 		}
 	case n == 48:
 		s.expire()
-	case n == 49: // the group has another generation: tasks of this one are refused
+	case n == 49: // the group has another generation: tasks are refused until their counters are in it
 		s.kafka.generation++
+		for _, stage := range stages {
+			for _, t := range s.tasks[stage] {
+				if t != nil && r.IntN(2) == 0 {
+					t.move()
+					s.times["went on in the next generation"]++
+				}
+			}
+		}
 	case n < 53: // somebody who does not know better goes on
 		if len(s.zombies) > 0 {
 			s.wake(s.zombies[r.IntN(len(s.zombies))])

@@ -1,6 +1,7 @@
 package counter
 
 import (
+	"context"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -11,20 +12,50 @@ import (
 
 // quiet is a schedule in which nothing goes wrong, with one counter whose tasks a test takes in hand.
 func quiet(t *testing.T, lines, partitions int) (*schedule, *process) {
-	s := &schedule{t: t, seed: 1, random: rand.New(rand.NewPCG(1, 1)), again: make(chan struct{}, 1), partitions: partitions, limits: production, session: 6 * time.Second}
+	s := &schedule{t: t, seed: 1, random: rand.New(rand.NewPCG(1, 1)), partitions: partitions, limits: production, session: 6 * time.Second}
 	s.calm.Store(true)
 	s.cfg.Settings = Settings{BatchInterval: 5 * time.Second, Grace: 250 * time.Millisecond, Group: "g", Tokenizer: "space", ReportEmpty: time.Hour}
 	s.cfg.LinesTopic, s.cfg.CountsTopic, s.cfg.BatchesTopic = "lines", "counts", "batches"
 	s.topics(lines)
 	s.kafka.generation, s.kafka.members["m"] = 1, true
-	s.start()
-	return s, s.processes[0]
+	p := s.process()
+	p.job.place.move(p.alone(nil))
+	return s, p
 }
 
 // task makes a task of a slot with its lines partitions.
 func (p *process) task(slot int32, known int, lines ...int32) task {
-	return task{job: p.job, slot: slot, lines: lines, known: known,
-		assignment: assignment{Generation: kafkaio.Generation{Group: "g", ID: 1, MemberID: "m"}, heartbeat: p.heartbeat(1, "m")}}
+	return task{job: p.job, slot: slot, lines: lines, known: known}
+}
+
+// alone is what the process has in the group's first generation. Nobody ends it.
+func (p *process) alone(partitions map[string][]int32) assignment {
+	return assignment{Generation: kafkaio.Generation{Group: "g", ID: 1, MemberID: "m"}, partitions: partitions, ctx: context.Background(), heartbeat: p.heartbeat(1, "m")}
+}
+
+// inGroup is a membership that gives the process the same slots again and again, and tells when it is asked to.
+type inGroup struct {
+	assignment
+	asked func()
+}
+
+func (g inGroup) Next(ctx context.Context, _ map[string][]int32) (assignment, error) {
+	if g.asked != nil {
+		g.asked()
+	}
+	return g.assignment, ctx.Err()
+}
+
+// counts has the process count alone, and closes over when it has ended.
+func (p *process) counts(ctx context.Context, partitions map[string][]int32, asked func()) (over chan struct{}) {
+	over = make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := p.job.count(ctx, inGroup{p.alone(partitions), asked}); err != nil {
+			p.schedule.t.Error(err)
+		}
+	}()
+	return over
 }
 
 // reads starts slot 0's combine on partition 0 of the lines, and has it read once.

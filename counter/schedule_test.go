@@ -35,14 +35,14 @@ type schedule struct {
 	disorder    time.Duration // of CreateTime
 	foreign     bool          // some lines are in transactions
 	kafka       *memoryKafka
+	group       *memoryGroup
 	limits      limits
 
 	mu        sync.Mutex
 	processes []*process
 	started   int
-	again     chan struct{} // somebody wants to join
-	grown     time.Time     // when the lines topic got its newest partitions
-	before    int           // how many it had then
+	grown     time.Time // when the lines topic got its newest partitions
+	before    int       // how many it had then
 
 	oracle  oracle
 	outcome outcome
@@ -52,7 +52,7 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 	r := rand.New(rand.NewPCG(seed, 1))
 	pick := func(d ...time.Duration) time.Duration { return d[r.IntN(len(d))] }
 	s := &schedule{
-		t: t, seed: seed, random: r, again: make(chan struct{}, 1),
+		t: t, seed: seed, random: r,
 		brokerClock: pick(0, 0, 37*time.Minute, -2*time.Hour),
 		partitions:  1 + r.IntN(4),
 		createTime:  r.IntN(5) == 0,
@@ -81,7 +81,7 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 
 // topics gives the schedule a Kafka with so many lines partitions.
 func (s *schedule) topics(lines int) {
-	s.kafka = newMemoryKafka(s)
+	s.kafka, s.group = newMemoryKafka(s), newMemoryGroup(s)
 	s.kafka.grow("lines", lines, s.createTime)
 	for _, topic := range []string{"g-shuffle", "counts", "batches"} {
 		s.kafka.grow(topic, s.partitions, false)
@@ -121,11 +121,9 @@ func (s *schedule) event() {
 	switch n := s.random.IntN(10); {
 	case n < 2:
 		s.start()
-		s.rebalance()
 	case n < 4 && len(living) > 0:
 		s.trace("%s leaves", living[0].name)
 		living[0].leave()
-		s.rebalance()
 	case n == 4 && len(living) > 0:
 		living[len(living)-1].kill()
 	case n == 5:
@@ -134,28 +132,25 @@ func (s *schedule) event() {
 		s.toggleLeader()
 	case n == 7 && len(living) > 0:
 		living[0].freeze(time.Duration(s.random.Int64N(int64(3 * s.session))))
-	default:
-		s.rebalance()
 	}
-	for range s.dead() { // the session ends, and somebody restarts the process
+	for range s.dead() { // somebody restarts the process, before its session ends or after
+		time.Sleep(time.Duration(s.random.Int64N(int64(2 * s.session))))
 		s.start()
-		time.Sleep(time.Duration(s.random.Int64N(int64(s.session))))
-		s.rebalance()
 	}
 }
 
-// grow adds partitions to the lines topic; the group notices some time later, but its leader may not have seen them by then.
+// grow adds partitions to the lines topic; counters notice some time later, but the group's leader may not have seen them by then.
 func (s *schedule) grow() {
 	if s.outcome.added > 0 {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.before = s.kafka.partitions("lines")
 	s.kafka.grow("lines", s.before+1+s.random.IntN(4), s.createTime)
 	s.grown = time.Now()
 	s.outcome.added++
 	s.trace("lines has %d partitions", s.kafka.partitions("lines"))
-	time.Sleep(time.Duration(s.random.Int64N(int64(s.session))))
-	s.rebalance()
 }
 
 func (s *schedule) toggleLeader() {

@@ -36,6 +36,7 @@ type marker struct {
 type scripted struct {
 	*script
 	name    string
+	job     *job
 	stage   string
 	slot    int32
 	combine *combineTask // or
@@ -148,8 +149,9 @@ func (s *script) begin(stage string, slot int32, endangered bool) {
 	for p := slot; int(p) < n; p += int32(s.partitions) {
 		lines = append(lines, p)
 	}
-	base := task{job: job, stage: stage, slot: slot, lines: lines, known: covered(int(slot), s.partitions, n, lines),
-		assignment: assignment{Generation: kafkaio.Generation{Group: "g", ID: s.kafka.generation, MemberID: t.name}}}
+	base := task{job: job, stage: stage, slot: slot, lines: lines, known: covered(int(slot), s.partitions, n, lines)}
+	t.job = job
+	t.move()
 	s.kafka.members[t.name] = true
 	if before != nil {
 		// It has been put out of the group if it is still to take the transactional id; else it may be that the id alone
@@ -183,6 +185,11 @@ func (s *script) begin(stage string, slot int32, endangered bool) {
 	}
 }
 
+// move has the task's counter be in the group's present generation.
+func (t *scripted) move() {
+	t.job.place.move(assignment{Generation: kafkaio.Generation{Group: "g", ID: t.kafka.generation, MemberID: t.name}})
+}
+
 func (t *scripted) task() *task {
 	if t.combine != nil {
 		return &t.combine.task
@@ -212,7 +219,7 @@ func (t *scripted) do(what func() error) {
 		s.times["fenced by a zombie"]++
 	case t.zombie && final(err): // what looks wrong is its successor's work: supervise asks the group
 		s.times["misled zombies"]++
-	case stale && t.task().assignment.ID < s.kafka.generation:
+	case stale && t.task().generation < s.kafka.generation:
 		s.times["refused by generation"]++
 	case errors.Is(err, errKilled) && t.dead, errors.Is(err, errNetwork):
 	default:

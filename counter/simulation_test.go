@@ -13,7 +13,7 @@ import (
 	"wordcount/internal/wire"
 )
 
-// The simulation: counters as they run in production ((*job).work and all below it) against a Kafka in memory, in the time
+// The simulation: counters as they run in production ((*job).count and all below it) against a Kafka in memory, in the time
 // of testing/synctest, through schedules drawn from a seed: processes are killed, frozen and restarted in the middle of any
 // request, the group rebalances, partitions are idle, lose their leader, are added. Whatever happens, the windows must be
 // the oracle's, each once and in order.
@@ -98,14 +98,9 @@ func (s *schedule) run() {
 	for range 1 + s.random.IntN(3) {
 		s.start()
 	}
-	s.rebalance()
 	for range s.random.IntN(8) {
-		select {
-		case <-time.After(time.Duration(s.random.Int64N(int64(4 * s.cfg.BatchInterval)))):
-			s.event()
-		case <-s.again:
-			s.rebalance()
-		}
+		time.Sleep(time.Duration(s.random.Int64N(int64(4 * s.cfg.BatchInterval))))
+		s.event()
 	}
 	stopProducing()
 	producing.Wait()
@@ -114,7 +109,6 @@ func (s *schedule) run() {
 	if len(s.living()) == 0 {
 		s.start()
 	}
-	s.rebalance()
 	s.finish()
 }
 
@@ -125,7 +119,7 @@ func (s *schedule) finish() {
 		p.leave()
 	}
 	for _, p := range s.processes {
-		p.wait()
+		<-p.over
 	}
 	time.Sleep(time.Second) // the last markers
 	if !s.t.Failed() {
@@ -149,7 +143,6 @@ func (s *schedule) runAvailableNow() {
 		atStart.lines = slices.Clone(s.oracle.lines)
 		s.kafka.mu.Unlock()
 		s.start()
-		s.rebalance()
 	}
 	start()
 	for range s.random.IntN(3) {
@@ -165,11 +158,7 @@ func (s *schedule) runAvailableNow() {
 		if len(s.living()) == 0 {
 			break
 		}
-		select {
-		case <-s.again:
-			s.rebalance()
-		case <-time.After(s.session):
-		}
+		time.Sleep(s.session)
 		if time.Now().After(deadline) {
 			s.t.Errorf("stuck: closed until %d of %v", s.closed(), s.oracle.newest)
 			for _, p := range s.processes {
@@ -178,7 +167,7 @@ func (s *schedule) runAvailableNow() {
 		}
 	}
 	for _, p := range s.processes {
-		p.wait()
+		<-p.over
 	}
 	time.Sleep(time.Second) // the last markers
 	if s.t.Failed() {
@@ -201,7 +190,6 @@ func (s *schedule) runAvailableNow() {
 	s.cfg.AvailableNow = false
 	s.calm.Store(true)
 	s.start()
-	s.rebalance()
 	s.finish()
 }
 
@@ -212,11 +200,7 @@ func (s *schedule) drain() {
 		if until == math.MaxInt64 && s.counted() {
 			until = s.cfg.interval().End(s.cfg.interval().Of(max(s.kafka.now(), s.oracle.newest)))
 		}
-		select {
-		case <-time.After(min(time.Second, s.cfg.BatchInterval)):
-		case <-s.again:
-			s.rebalance()
-		}
+		time.Sleep(min(time.Second, s.cfg.BatchInterval))
 		closed := s.closed()
 		if closed >= until {
 			return

@@ -8,93 +8,143 @@ import (
 	"testing"
 	"time"
 
-	"github.com/segmentio/kafka-go"
+	"wordcount/internal/kafkaio"
 )
 
-// assign runs the balancer for so many members, lines partitions and slots; the partitions come in any order.
-func assign(r *rand.Rand, members, lines, partitions int) map[string]map[string][]int {
+func slotsOf(lines string, partitions int) slots {
 	var cfg Config
-	cfg.LinesTopic, cfg.Group = "lines", "g"
-	var group []kafka.GroupMember
-	for i := range members {
-		group = append(group, kafka.GroupMember{ID: fmt.Sprintf("member-%02d", i)})
-	}
-	var all []kafka.Partition
-	for p := range lines {
-		all = append(all, kafka.Partition{Topic: "lines", ID: p})
-	}
-	for q := range partitions {
-		all = append(all, kafka.Partition{Topic: "g-shuffle", ID: q})
-	}
-	all = append(all, kafka.Partition{Topic: "another", ID: 0})
-	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	r.Shuffle(len(group), func(i, j int) { group[i], group[j] = group[j], group[i] })
-	return newSlots(&cfg, partitions).AssignGroups(group, all)
+	cfg.LinesTopic, cfg.Group = lines, "g"
+	return newSlots(&cfg, partitions)
 }
 
-// Every slot is one member's, with all its lines partitions; members have equally many, give or take one; all leaders decide
-// alike.
+// rebalance has members join, each with what it had, until nobody has to give up any more, and returns what they have then and what
+// they had in the generation before.
+func rebalance(t *testing.T, s slots, claims []kafkaio.Claim, lines int) (first, last map[string]map[string][]int32) {
+	t.Helper()
+	counts := map[string]int{"lines": lines, "g-shuffle": s.partitions + 1, "another": 3} // a shuffle partition that came later is not used
+	first = s.Assign(claims, counts)
+	last = first
+	for generation := int32(10); ; generation++ {
+		if generation > 13 {
+			t.Fatalf("%v is still not what it will be: %v", claims, last)
+		}
+		gaveUp := false
+		for i := range claims {
+			c := &claims[i]
+			for _, slot := range c.Owned["g-shuffle"] {
+				gaveUp = gaveUp || !slices.Contains(last[c.Member]["g-shuffle"], slot)
+			}
+			c.Owned, c.Generation = last[c.Member], generation
+		}
+		if !gaveUp {
+			return first, last
+		}
+		last = s.Assign(claims, counts)
+	}
+}
+
+// Whatever members come with, in the end every slot is one member's, with all its lines partitions, members have equally many,
+// give or take one, and who has a slot keeps it where that allows it. On the way nobody is given what another one owns.
 func TestSlots(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	for members := 1; members <= 7; members++ {
-		for lines := range 12 { // more and fewer than slots, and no multiple of them
-			for partitions := 1; partitions <= 6; partitions++ {
-				name := fmt.Sprintf("%d members, %d lines partitions, %d slots", members, lines, partitions)
-				got := assign(r, members, lines, partitions)
-				if again := assign(r, members, lines, partitions); fmt.Sprint(again) != fmt.Sprint(got) {
-					t.Errorf("%s: %v, then %v", name, got, again)
+	for range 20_000 {
+		lines, partitions := r.IntN(12), 1+r.IntN(6) // more and fewer than slots, and no multiple of them
+		s := slotsOf("lines", partitions)
+		claims := make([]kafkaio.Claim, 1+r.IntN(7))
+		for i := range claims {
+			claims[i] = kafkaio.Claim{Member: fmt.Sprintf("member-%02d", i), Generation: int32(r.IntN(3)) - 1}
+		}
+		newest := make(map[int32]kafkaio.Claim) // by slot
+		for slot := range int32(partitions + 1) {
+			for range r.IntN(3) { // one that was away may claim what is another's by now
+				c := &claims[r.IntN(len(claims))]
+				if slices.Contains(c.Owned["g-shuffle"], slot) {
+					continue
 				}
-				if len(got) != members {
-					t.Errorf("%s: %d members have an assignment", name, len(got))
+				if c.Owned == nil {
+					c.Owned = make(map[string][]int32)
 				}
-				owner := make(map[int]string)
-				for member, topics := range got {
-					if len(topics["another"]) > 0 {
-						t.Errorf("%s: %s has a partition of another topic", name, member)
-					}
-					slots := topics["g-shuffle"]
-					if least, most := partitions/members, (partitions+members-1)/members; len(slots) < least || len(slots) > most {
-						t.Errorf("%s: %s has slots %v", name, member, slots)
-					}
-					for _, slot := range slots {
-						if other, twice := owner[slot]; twice {
-							t.Errorf("%s: slot %d is %s's and %s's", name, slot, other, member)
-						}
-						owner[slot] = member
-					}
-				}
-				read := 0
-				for member, topics := range got {
-					for _, p := range topics["lines"] {
-						if owner[p%partitions] != member {
-							t.Errorf("%s: lines/%d is %s's, slot %d is %s's", name, p, member, p%partitions, owner[p%partitions])
-						}
-						read++
-					}
-				}
-				if len(owner) != partitions || read != lines {
-					t.Errorf("%s: %d slots and %d lines partitions were assigned: %v", name, len(owner), read, got)
+				c.Owned["g-shuffle"] = append(c.Owned["g-shuffle"], slot)
+			}
+		}
+		for slot := range int32(partitions) {
+			for _, c := range claims {
+				if n, claimed := newest[slot]; slices.Contains(c.Owned["g-shuffle"], slot) && (!claimed || c.Generation > n.Generation) {
+					newest[slot] = c
 				}
 			}
+		}
+		owned := make(map[string]int)
+		for _, c := range newest {
+			owned[c.Member]++
+		}
+		before := fmt.Sprint(claims)
+		again := slices.Clone(claims)
+		first, last := rebalance(t, s, claims, lines)
+		if _, same := rebalance(t, s, again, lines); fmt.Sprint(same) != fmt.Sprint(last) {
+			t.Fatalf("%s: %v, then %v", before, last, same)
+		}
+		if len(first) != len(claims) || len(last) != len(claims) {
+			t.Fatalf("%s: %v, then %v", before, first, last)
+		}
+		for slot, c := range newest {
+			for member, topics := range first {
+				if member != c.Member && slices.Contains(topics["g-shuffle"], slot) {
+					t.Fatalf("%s: slot %d is %s's and was given to %s: %v", before, slot, c.Member, member, first)
+				}
+			}
+		}
+		owner := make(map[int32]string)
+		read := 0
+		for member, topics := range last {
+			has := topics["g-shuffle"]
+			least, most := partitions/len(claims), (partitions+len(claims)-1)/len(claims)
+			if len(has) < least || len(has) > most || !slices.IsSorted(has) || !slices.IsSorted(topics["lines"]) || len(topics["another"]) > 0 {
+				t.Fatalf("%s: %s has %v", before, member, topics)
+			}
+			kept := 0
+			for _, slot := range has {
+				if other, twice := owner[slot]; twice || int(slot) >= partitions {
+					t.Fatalf("%s: slot %d is %s's and %s's", before, slot, other, member)
+				}
+				owner[slot] = member
+				if newest[slot].Member == member {
+					kept++
+				}
+			}
+			if kept < min(owned[member], least) {
+				t.Fatalf("%s: %s had %d of its slots left: %v", before, member, kept, last)
+			}
+		}
+		for member, topics := range last {
+			for _, p := range topics["lines"] {
+				if owner[p%int32(partitions)] != member {
+					t.Fatalf("%s: lines/%d is %s's, slot %d is %s's", before, p, member, int(p)%partitions, owner[p%int32(partitions)])
+				}
+				read++
+			}
+		}
+		if len(owner) != partitions || read != lines {
+			t.Fatalf("%s: %d slots and %d lines partitions were assigned: %v", before, len(owner), read, last)
 		}
 	}
 }
 
-// A shuffle topic that got more partitions while counters run does not change what belongs to a slot.
-func TestSlotsKeepTheirNumber(t *testing.T) {
-	var cfg Config
-	cfg.LinesTopic, cfg.Group = "lines", "g"
-	var all []kafka.Partition
-	for p := range 4 {
-		all = append(all, kafka.Partition{Topic: "lines", ID: p}, kafka.Partition{Topic: "g-shuffle", ID: p})
+// Who comes takes no more than its share, who stays keeps the rest, and when one leaves nobody else gives anything up.
+func TestSlotsStay(t *testing.T) {
+	s := slotsOf("lines", 4)
+	a := kafkaio.Claim{Member: "a", Generation: 1, Owned: map[string][]int32{"g-shuffle": {0, 1, 2, 3}, "lines": {0, 1, 2, 3}}}
+	first, last := rebalance(t, s, []kafkaio.Claim{{Member: "b", Generation: -1}, a}, 6)
+	want := map[string]map[string][]int32{
+		"a": {"lines": {0, 1, 4, 5}, "g-shuffle": {0, 1}},
+		"b": {"lines": {2, 3}, "g-shuffle": {2, 3}},
 	}
-	got := newSlots(&cfg, 2).AssignGroups([]kafka.GroupMember{{ID: "a"}, {ID: "b"}}, all)
-	want := kafka.GroupMemberAssignments{
-		"a": {"lines": {0, 2}, "g-shuffle": {0}},
-		"b": {"lines": {1, 3}, "g-shuffle": {1}},
+	if fmt.Sprint(last) != fmt.Sprint(want) || len(first["b"]) > 0 {
+		t.Errorf("%v, then %v, want %v", first, last, want)
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("%v, want %v", got, want)
+	first, _ = rebalance(t, s, []kafkaio.Claim{{Member: "b", Generation: 3, Owned: last["b"]}}, 6)
+	if got := fmt.Sprint(first["b"]["g-shuffle"]); got != "[0 1 2 3]" {
+		t.Errorf("alone b has %s", got)
 	}
 }
 
@@ -104,7 +154,7 @@ func TestProtocolName(t *testing.T) {
 		var cfg Config
 		cfg.BatchInterval, cfg.Tokenizer, cfg.ReportEmpty, cfg.Group = 5*time.Second, "space", time.Hour, "g"
 		change(&cfg)
-		return newSlots(&cfg, partitions).ProtocolName()
+		return newSlots(&cfg, partitions).Protocol()
 	}
 	same := func(*Config) {}
 	seen := []string{name(4, same)}
@@ -122,7 +172,7 @@ func TestProtocolName(t *testing.T) {
 	if again := name(4, func(c *Config) { c.Grace = time.Minute }); again != seen[0] {
 		t.Errorf("%q with another grace, %q before: the grace may differ", again, seen[0])
 	}
-	if !strings.HasPrefix(seen[0], "wordcount/1 ") {
+	if !strings.HasPrefix(seen[0], "wordcount/2 ") {
 		t.Errorf("%q has no version", seen[0])
 	}
 }

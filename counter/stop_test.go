@@ -41,14 +41,7 @@ func (t tappedTransactional) Commit(ctx context.Context, gen kafkaio.Generation,
 
 // slotAtWork runs the tasks of slot 0 with partition 0 of the lines, and closes over when they have ended.
 func slotAtWork(ctx context.Context, p *process) (over chan struct{}) {
-	over = make(chan struct{})
-	go func() {
-		defer close(over)
-		place := p.task(0, 1).assignment
-		place.partitions = map[string][]int32{"lines": {0}, "g-shuffle": {0}}
-		p.job.work(ctx, place)
-	}()
-	return over
+	return p.counts(ctx, map[string][]int32{"lines": {0}, "g-shuffle": {0}}, nil)
 }
 
 // A counter that is stopped at the worst moment, when the transaction that closes a window has just begun: combine completes
@@ -218,11 +211,7 @@ func TestSpareCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := quiet(t, 4, 1)
 		ctx, stop := context.WithCancel(t.Context())
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			p.job.work(ctx, p.task(0, 0).assignment)
-		}()
+		over := p.counts(ctx, nil, nil)
 		time.Sleep(time.Hour)
 		select {
 		case <-over:
@@ -234,23 +223,23 @@ func TestSpareCounter(t *testing.T) {
 	})
 }
 
-// A partition that was added and not assigned ends the generation: the counter joins again.
+// A partition that was added and not assigned has the counter join again.
 func TestPartitionNotAssigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := quiet(t, 1, 2)
+		ctx, stop := context.WithCancel(t.Context())
 		began := time.Now()
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			place := p.task(0, 0).assignment
-			place.partitions = map[string][]int32{"lines": {0}, "g-shuffle": {0, 1}}
-			p.job.work(t.Context(), place)
-		}()
+		var joined []time.Duration
+		over := p.counts(ctx, map[string][]int32{"lines": {0}, "g-shuffle": {0, 1}}, func() {
+			if joined = append(joined, time.Since(began)); len(joined) > 1 {
+				stop()
+			}
+		})
 		time.Sleep(20 * time.Second)
 		s.kafka.grow("lines", 2, false)
 		<-over
-		if took := time.Since(began); took > 26*time.Second {
-			t.Errorf("noticed after %v", took-20*time.Second)
+		if again := joined[1]; again < 20*time.Second || again > 26*time.Second {
+			t.Errorf("joined at %v", joined)
 		}
 	})
 }

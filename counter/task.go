@@ -30,6 +30,7 @@ type job struct {
 	log        *slog.Logger
 	interval   window.Interval
 	limits     limits
+	place      *place
 	partitions int             // Q
 	createTime bool            // the lines topic has CreateTime
 	linesID    kafkaio.TopicID // of the lines topic
@@ -38,15 +39,15 @@ type job struct {
 	fail       func(error) // ends the counter
 }
 
-// task is one stage of one slot, in one generation of the group. It is the only one that writes with its transactional
-// id, or finds itself fenced.
+// task is one stage of one slot, for as long as the slot is this counter's. It is the only one that writes with its
+// transactional id, or finds itself fenced.
 type task struct {
 	*job
 	stage      string
 	slot       int32
 	lines      []int32 // the slot's lines partitions
 	known      int     // every lines partition of the slot below this number is in lines
-	assignment assignment
+	generation int32   // of the last commit
 	producer   transactional
 }
 
@@ -57,8 +58,8 @@ func (t *task) transactionalID() string {
 	return fmt.Sprintf("%s-%s-%s-%d", t.cfg.Group, t.cfg.shuffleTopic(), t.stage, t.slot)
 }
 
-// supervise runs attempts at a task until one ends without error (it was stopped), the task is another
-// member's, or an error is final.
+// supervise runs attempts at a task until one ends without error (it was stopped) or an error is final. Where the group has moved
+// on without the task, it waits for its counter to do so: then the slot is this counter's still, or ctx ends.
 func (t *task) supervise(ctx context.Context, attempt func(context.Context) error) {
 	t.metrics.tasks.WithLabelValues(t.stage).Inc()
 	defer t.metrics.tasks.WithLabelValues(t.stage).Dec()
@@ -70,18 +71,19 @@ func (t *task) supervise(ctx context.Context, attempt func(context.Context) erro
 		case err == nil, ctx.Err() != nil && errors.Is(err, ctx.Err()):
 			return
 		case errors.Is(err, kafkaio.ErrNotMember):
-			t.waitForNext(ctx, err)
-			return
+			t.waitForNext(ctx, t.generation, err)
+			continue
 		case errors.Is(err, kafkaio.ErrFenced), final(err):
 			// Fenced by a successor, or by a predecessor that woke up? And what looks wrong may be a successor's work: a
 			// task that was frozen finds the records deleted that its successor has read. Only the group knows.
 			if errors.Is(err, kafkaio.ErrFenced) {
 				t.log.Warn("task fenced", "task", t.String(), "error", err)
 			}
-			switch asked := t.assignment.heartbeat(ctx); {
+			here := t.place.now()
+			switch asked := here.heartbeat(ctx); {
 			case errors.Is(asked, kafkaio.ErrNotMember):
-				t.waitForNext(ctx, err)
-				return
+				t.waitForNext(ctx, here.ID, err)
+				continue
 			case ctx.Err() != nil:
 				return
 			case final(err):
@@ -90,10 +92,8 @@ func (t *task) supervise(ctx context.Context, attempt func(context.Context) erro
 			case asked != nil:
 				err = errors.Join(err, asked)
 			}
-			t.log.Warn("task starts over", "task", t.String(), "in", backoff, "error", err)
-		default:
-			t.log.Warn("task starts over", "task", t.String(), "in", backoff, "error", err)
 		}
+		t.log.Warn("task starts over", "task", t.String(), "in", backoff, "error", err)
 		if time.Since(started) > time.Minute {
 			backoff = firstRestart
 		}
@@ -105,10 +105,10 @@ func (t *task) supervise(ctx context.Context, attempt func(context.Context) erro
 	}
 }
 
-// waitForNext waits for the generation's end: the slot is another member's now.
-func (t *task) waitForNext(ctx context.Context, err error) {
-	t.log.Warn("the group has moved on, the task waits for the next generation", "task", t.String(), "error", err)
-	<-ctx.Done()
+// waitForNext waits for a generation after the one in which err came.
+func (t *task) waitForNext(ctx context.Context, generation int32, err error) {
+	t.log.Info("the group has moved on, the task waits for the next generation", "task", t.String(), "error", err)
+	t.place.after(ctx, generation)
 }
 
 // refusal is an error that starting over does not mend.
@@ -158,7 +158,9 @@ func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...
 	ctx, cancel := patient(ctx)
 	defer cancel()
 	start := time.Now()
-	acks, err := t.producer.Commit(ctx, t.assignment.Generation, outputs, offsets)
+	here := t.place.now()
+	t.generation = here.ID
+	acks, err := t.producer.Commit(ctx, here.Generation, outputs, offsets)
 	outcome := outcomeCommitted
 	switch {
 	case err == nil:

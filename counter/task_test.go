@@ -54,12 +54,13 @@ func TestSupervise(t *testing.T) {
 				asked := 0
 				var failed error
 				task := task{
-					job: &job{metrics: newMetrics(prometheus.NewRegistry()), log: slog.New(slog.DiscardHandler), fail: func(err error) { failed = err }},
-					assignment: assignment{heartbeat: func(context.Context) error {
-						asked++
-						return c.heartbeat
-					}},
+					job: &job{metrics: newMetrics(prometheus.NewRegistry()), log: slog.New(slog.DiscardHandler), fail: func(err error) { failed = err }, place: newPlace()},
 				}
+				here := assignment{heartbeat: func(context.Context) error {
+					asked++
+					return c.heartbeat
+				}}
+				task.place.move(here)
 				over := make(chan struct{})
 				go func() {
 					defer close(over)

@@ -73,16 +73,6 @@ func (c *Client) Config() Config { return c.cfg }
 // Close closes the idle connections; those in use close when their answer is in.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// dialer connects the consumer group, which does not go through the transport.
-func (c *Client) dialer() *kafka.Dialer {
-	return &kafka.Dialer{
-		ClientID:      c.cfg.ClientID,
-		Timeout:       dialTimeout,
-		TLS:           c.cfg.TLS,
-		SASLMechanism: c.cfg.SASL,
-	}
-}
-
 // roundTrip sends one request and waits at most timeout for its answer.
 func (c *Client) roundTrip(ctx context.Context, req protocol.Message, timeout time.Duration) (protocol.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -159,6 +149,10 @@ func transactionKey(id string) coordinatorKey {
 // toCoordinator sends a request to the coordinator of key, found once and looked up again after any failure.
 // kafka-go's own routing asks for the coordinator before every request.
 func (c *Client) toCoordinator(ctx context.Context, key coordinatorKey, req protocol.Message) (protocol.Message, error) {
+	return c.toCoordinatorWithin(ctx, key, req, requestTimeout)
+}
+
+func (c *Client) toCoordinatorWithin(ctx context.Context, key coordinatorKey, req protocol.Message, timeout time.Duration) (protocol.Message, error) {
 	c.mu.Lock()
 	broker, known := c.coordinators[key]
 	c.mu.Unlock()
@@ -176,7 +170,7 @@ func (c *Client) toCoordinator(ctx context.Context, key coordinatorKey, req prot
 		c.coordinators[key] = broker
 		c.mu.Unlock()
 	}
-	m, err := c.roundTrip(ctx, c.route(req, broker), requestTimeout)
+	m, err := c.roundTrip(ctx, c.route(req, broker), timeout)
 	if err != nil {
 		c.forgetCoordinator(key)
 	}

@@ -185,44 +185,65 @@ func TestRefusedPartitionIsNotHurried(t *testing.T) {
 // inOne is a balancer that gives all to the first member.
 type inOne struct{}
 
-func (inOne) ProtocolName() string      { return "one" }
-func (inOne) UserData() ([]byte, error) { return nil, nil }
-func (inOne) AssignGroups(members []kafka.GroupMember, _ []kafka.Partition) kafka.GroupMemberAssignments {
-	return kafka.GroupMemberAssignments{members[0].ID: {"t": {0, 1}}}
+func (inOne) Protocol() string { return "one" }
+func (inOne) Assign(members []kafkaio.Claim, counts map[string]int) map[string]map[string][]int32 {
+	assigned := make(map[string][]int32)
+	for topic, n := range counts {
+		for p := range int32(n) {
+			assigned[topic] = append(assigned[topic], p)
+		}
+	}
+	return map[string]map[string][]int32{members[0].Member: assigned}
 }
 
-// TestMemberGivenUp: a member that joins as a new one, because its coordinator was away, is not waited for as the old one.
-func TestMemberGivenUp(t *testing.T) {
+// TestMemberStays: a coordinator that is away, loads or moves costs a member neither its generation nor its place: nobody has to
+// wait for a session's end. The group that moves on while a member joins takes it along.
+func TestMemberStays(t *testing.T) {
 	broker, c := startKfake(t)
-	m, err := c.Join("g", inOne{}, "t")
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := c.Join("g", inOne{}, "t")
 	defer m.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	first, err := m.Next(ctx)
+	first, err := m.Next(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	over := make(chan struct{})
-	first.Go(func(ctx context.Context) {
-		<-ctx.Done()
-		close(over)
-	})
-	faults := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.NotCoordinator, Count: 1},
-		kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.NotCoordinator, Count: 1})
-	<-over
-	began := time.Now()
-	second, err := m.Next(ctx)
-	if err != nil {
-		t.Fatal(err)
+	away := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.NotCoordinator, Count: 5},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.CoordinatorLoadInProgress, Count: 5})
+	for away.Hits() < 10 && ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
 	}
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("joined again after %v", took)
+	if err := first.Heartbeat(ctx); err != nil {
+		t.Error(err)
 	}
-	if second.MemberID == first.MemberID || faults.Hits() != 2 {
-		t.Errorf("the same member %s, %d faults", second.MemberID, faults.Hits())
+	select {
+	case <-first.Context().Done():
+		t.Error("the generation ended")
+	default:
+	}
+	for _, fault := range []kfake.Fault{
+		{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.NotCoordinator, Count: 2},
+		{Keys: []kmsg.Key{kmsg.SyncGroup}, Err: kerr.CoordinatorNotAvailable, Count: 2},
+		{Keys: []kmsg.Key{kmsg.SyncGroup}, Err: kerr.RebalanceInProgress, Count: 2},
+		{Keys: []kmsg.Key{kmsg.SyncGroup}, Err: kerr.IllegalGeneration, Count: 2},
+	} {
+		faults := broker.Fault(fault)
+		began := time.Now()
+		next, err := m.Next(ctx, first.Partitions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 3*time.Second || faults.Hits() != 2 {
+			t.Errorf("%v: joined again after %v and %d faults", fault.Err, took, faults.Hits())
+		}
+		if next.MemberID != first.MemberID || next.ID <= first.ID || len(next.Partitions["t"]) != 2 {
+			t.Errorf("%v: from %+v to %+v", fault.Err, first.Generation, next)
+		}
+		first = next
+	}
+	broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.GroupAuthorizationFailed, Count: 1})
+	if _, err := m.Next(ctx, first.Partitions); !errors.Is(err, kafka.GroupAuthorizationFailed) {
+		t.Errorf("a refusal: %v", err)
 	}
 }
 

@@ -4,34 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/leavegroup"
 )
 
 const (
 	heartbeatInterval = 200 * time.Millisecond
 	sessionTimeout    = 6 * time.Second // the least that a broker allows by default
 	rebalanceTimeout  = 15 * time.Second
-	joinBackoff       = 500 * time.Millisecond
+	leaveTimeout      = 3 * time.Second
 )
 
 // ErrInconsistentGroup: the group's members use another protocol (error 23).
 var ErrInconsistentGroup = errors.New("the members of the group use other settings")
 
-// Member is this process's membership in a consumer group, on kafka-go's ConsumerGroup.
-type Member struct {
-	client  *Client
-	group   string
-	cg      *kafka.ConsumerGroup
-	waiting waiting
-	id      string // of the last generation; empty when it was given up
+// Balancer shares partitions out to a group's members. Its methods are called by Member.Next.
+type Balancer interface {
+	// Protocol is its name. Kafka refuses a member whose protocol is not the others'.
+	Protocol() string
+	// Assign returns every member's partitions by topic; counts has how many each topic has. It must not give away what
+	// another member owns, but give it to nobody: the owner gives it up when it sees that, and has the group join again.
+	Assign(members []Claim, counts map[string]int) map[string]map[string][]int32
+}
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
+// Claim is what a member of a group owned when it joined.
+type Claim struct {
+	Member string
+	Owned  map[string][]int32 // by topic
+	// Generation in which it owned that, −1 without one. A member that was away claims what others have been given since, with
+	// a lesser one.
+	Generation int32
+}
+
+// Member is this process's membership in a consumer group of the classic protocol, rebalanced as in KIP-429: a member goes on
+// with what it owns while the group joins again, and gives up only what it is not given any more. It belongs to one
+// goroutine.
+type Member struct {
+	client   *Client
+	group    string
+	key      coordinatorKey
+	balancer Balancer
+	topics   []string
+	id       string // the coordinator's name for this member; empty before it gave one
+	last     int32  // generation; −1 before the first
+	stop     func() // ends the heartbeats of the last generation
 }
 
 // Assignment is what the group gave this member in one generation.
@@ -40,127 +58,123 @@ type Assignment struct {
 	Partitions map[string][]int32 // by topic, in order
 
 	client *Client
-	gen    *kafka.Generation
+	ctx    context.Context
+	end    context.CancelFunc
 }
 
-// Join enters a group with a balancer of the caller's. The topics must exist. Partitions that are added to them later are the
-// caller's to notice: kafka-go's watch of them makes a broker that creates topics create one anew that was deleted, and has the group
-// join again and again where it does not.
-func (c *Client) Join(group string, balancer kafka.GroupBalancer, topics ...string) (*Member, error) {
-	cg, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID:                group,
-		Brokers:           c.cfg.Brokers,
-		Dialer:            c.dialer(),
-		Topics:            topics,
-		GroupBalancers:    []kafka.GroupBalancer{balancer},
-		HeartbeatInterval: heartbeatInterval,
-		SessionTimeout:    sessionTimeout,
-		RebalanceTimeout:  rebalanceTimeout,
-		JoinGroupBackoff:  joinBackoff,
-		Timeout:           requestTimeout,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("join group %s: %w", group, err)
-	}
-	m := &Member{client: c, group: group, cg: cg, waiting: waiting{log: c.log, operation: "join group " + group}}
-	m.ctx, m.cancel = context.WithCancel(context.Background())
-	return m, nil
+// Join returns a membership in a group; Next enters it. The topics must exist. Partitions that are added to them later are the
+// caller's to notice.
+func (c *Client) Join(group string, balancer Balancer, topics ...string) *Member {
+	return &Member{client: c, group: group, key: groupKey(group), balancer: balancer, topics: topics, last: -1, stop: func() {}}
 }
 
-// Next waits for the next generation, which begins when every function started in the one before has returned. The
-// error is ctx's, ErrInconsistentGroup, or a final refusal.
-func (m *Member) Next(ctx context.Context) (*Assignment, error) {
-	for {
-		gen, err := m.cg.Next(ctx)
-		switch {
-		case err == nil:
-			m.waiting.over()
-			m.id = gen.MemberID
-			a := &Assignment{
-				Generation: Generation{Group: m.group, ID: gen.ID, MemberID: gen.MemberID},
-				Partitions: make(map[string][]int32),
-				client:     m.client,
-				gen:        gen,
+// Next joins the group, or joins it again, as the owner of what is owned, and waits for the new generation: until every member has
+// joined, or the session of those that don't is over. Meanwhile what is owned stays this member's.
+//
+// The error is ctx's; ErrNotMember when the group has put this member out: others are given what it owned, so stop that and call
+// again as the owner of nothing; ErrInconsistentGroup; or a final refusal.
+func (m *Member) Next(ctx context.Context, owned map[string][]int32) (*Assignment, error) {
+	m.stop()
+	var a *Assignment
+	err := retry(ctx, m.client.log, "join group "+m.group, func() (err error) {
+		for {
+			a, err = m.join(ctx, owned)
+			switch {
+			case errors.Is(err, kafka.RebalanceInProgress), errors.Is(err, kafka.IllegalGeneration):
+				continue // the group has moved on, with this member
+			case errors.Is(err, kafka.UnknownMemberId):
+				m.id, m.last = "", -1
+				return finalError{ErrNotMember}
 			}
-			for topic, partitions := range gen.Assignments {
-				for _, p := range partitions {
-					a.Partitions[topic] = append(a.Partitions[topic], int32(p.ID))
-				}
-				slices.Sort(a.Partitions[topic])
-			}
-			return a, nil
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case errors.Is(err, kafka.ErrGroupClosed):
-			return nil, fmt.Errorf("join group %s: %w", m.group, err)
-		case errors.Is(err, kafka.InconsistentGroupProtocol):
-			return nil, fmt.Errorf("join group %s: %w", m.group, ErrInconsistentGroup)
-		case errors.Is(err, kafka.RebalanceInProgress), errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration):
-			// The coordinator has moved on; the group joins anew by itself.
-		case retriable(err):
-			m.waiting.note(err) // the group backs off by itself
-			m.giveUp()
-		default:
-			return nil, fmt.Errorf("join group %s: %w", m.group, err)
-		}
-	}
-}
-
-// giveUp leaves the group as whom kafka-go has forgotten: after an error it joins as a new member, and a coordinator that has come
-// back would have everybody wait for the old one until its session is over.
-func (m *Member) giveUp() {
-	id := m.id
-	if m.id = ""; id == "" {
-		return
-	}
-	go func() {
-		key := groupKey(m.group)
-		err := retry(m.ctx, m.client.log, "leave group "+m.group+" as the member of before", func() error {
-			answer, err := m.client.toCoordinator(m.ctx, key, &leavegroup.Request{GroupID: m.group, MemberID: id, Members: []leavegroup.RequestMember{{MemberID: id}}})
-			if err != nil {
-				return err
-			}
-			return m.client.coordinated(key, answer.(*leavegroup.Response).ErrorCode)
-		})
-		if err != nil && m.ctx.Err() == nil && !errors.Is(err, kafka.UnknownMemberId) {
-			m.client.log.Warn("the group waits for the member of before", "group", m.group, "error", err)
-		}
-	}()
-}
-
-// Close ends the generation, waits for its functions, and leaves the group.
-func (m *Member) Close() error {
-	defer m.cancel()
-	return m.cg.Close()
-}
-
-// Go runs f in the generation; its context ends with it. The generation ends when f returns.
-func (a *Assignment) Go(f func(ctx context.Context)) {
-	a.gen.Start(func(generation context.Context) {
-		// A context of Go's own under kafka-go's: what derives from it needs no goroutine to follow.
-		ctx, cancel := context.WithCancel(generation)
-		defer cancel()
-		f(ctx)
-	})
-}
-
-// Heartbeat asks the coordinator whether the generation still counts this member in: nil, ErrNotMember, or the failure
-// to ask. (kafka-go's Client.Heartbeat mistakes the throttle time for the error code.)
-func (a *Assignment) Heartbeat(ctx context.Context) error {
-	body := appendString(nil, a.Group)
-	body = appendInt32(body, a.ID)
-	body = appendString(body, a.MemberID)
-	key := groupKey(a.Group)
-	err := retry(ctx, a.client.log, "heartbeat to group "+a.Group, func() error {
-		x := &exchange{key: protocol.Heartbeat, version: 2, request: [][]byte{body}}
-		if _, err := a.client.toCoordinator(ctx, key, x); err != nil {
 			return err
 		}
-		r := cursor{b: x.response}
-		r.int32() // throttle time
-		return a.client.coordinated(key, r.int16())
 	})
 	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, kafka.InconsistentGroupProtocol):
+		return nil, fmt.Errorf("join group %s: %w", m.group, ErrInconsistentGroup)
+	default:
+		return nil, fmt.Errorf("join group %s: %w", m.group, err)
+	}
+	m.last = a.ID
+	m.stop = a.beat()
+	return a, nil
+}
+
+// join is one try: JoinGroup, and SyncGroup with the assignments if this member leads.
+func (m *Member) join(ctx context.Context, owned map[string][]int32) (*Assignment, error) {
+	j, err := m.joinGroup(ctx, owned)
+	if err != nil {
+		return nil, err
+	}
+	var assignments []memberBytes
+	if j.leader == m.id {
+		if assignments, err = m.assign(ctx, j.members); err != nil {
+			return nil, err
+		}
+	}
+	assigned, err := m.syncGroup(ctx, j.generation, assignments)
+	if err != nil {
+		return nil, err
+	}
+	a := &Assignment{
+		Generation: Generation{Group: m.group, ID: j.generation, MemberID: m.id},
+		Partitions: assigned,
+		client:     m.client,
+	}
+	a.ctx, a.end = context.WithCancel(context.Background())
+	return a, nil
+}
+
+// assign runs the balancer.
+func (m *Member) assign(ctx context.Context, members []memberBytes) ([]memberBytes, error) {
+	counts := make(map[string]int, len(m.topics))
+	for _, topic := range m.topics {
+		leaders, err := m.client.leaders(ctx, topic)
+		if err != nil {
+			return nil, fmt.Errorf("find topic %s: %w", topic, err)
+		}
+		counts[topic] = len(leaders)
+	}
+	claims := make([]Claim, len(members))
+	for i, member := range members {
+		var err error
+		if claims[i], err = parseSubscription(member.bytes); err != nil {
+			return nil, finalError{fmt.Errorf("subscription of member %s: %w", member.id, err)}
+		}
+		claims[i].Member = member.id
+	}
+	var assignments []memberBytes
+	for id, partitions := range m.balancer.Assign(claims, counts) {
+		assignments = append(assignments, memberBytes{id, appendAssignment(nil, partitions)})
+	}
+	return assignments, nil
+}
+
+// Close leaves the group: others are given at once what this member owns. Stop it before.
+func (m *Member) Close() error {
+	m.stop()
+	if m.id == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	if err := m.leaveGroup(ctx); err != nil && !errors.Is(err, kafka.UnknownMemberId) {
+		return fmt.Errorf("leave group %s (the others wait for this member until its session is over): %w", m.group, err)
+	}
+	m.id, m.last = "", -1
+	return nil
+}
+
+// Context ends when the group joins again: call Next. What is owned may go on meanwhile.
+func (a *Assignment) Context() context.Context { return a.ctx }
+
+// Heartbeat asks the coordinator whether the generation still counts this member in: nil, ErrNotMember, or the failure
+// to ask.
+func (a *Assignment) Heartbeat(ctx context.Context) error {
+	switch err := a.client.heartbeat(ctx, a.Generation); {
 	case errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration),
 		errors.Is(err, kafka.RebalanceInProgress), errors.Is(err, kafka.FencedInstanceID):
 		return ErrNotMember
@@ -168,4 +182,38 @@ func (a *Assignment) Heartbeat(ctx context.Context) error {
 		return fmt.Errorf("heartbeat to group %s: %w", a.Group, err)
 	}
 	return nil
+}
+
+// beat sends heartbeats until it is stopped, also while the group waits for this member to join again. A coordinator that is away
+// or moves ends nothing: it has the generation in its log.
+func (a *Assignment) beat() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for sleep(ctx, heartbeatInterval) == nil {
+			if err := a.client.heartbeat(ctx, a.Generation); err == nil {
+				continue
+			} else if a.end(); !errors.Is(err, kafka.RebalanceInProgress) {
+				return // stopped, or Next will see why
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		a.end()
+	}
+}
+
+// heartbeat is one, tried until it is answered. (kafka-go's Client.Heartbeat mistakes the throttle time for the error code.)
+func (c *Client) heartbeat(ctx context.Context, gen Generation) error {
+	body := appendString(nil, gen.Group)
+	body = appendInt32(body, gen.ID)
+	body = appendString(body, gen.MemberID)
+	key := groupKey(gen.Group)
+	return retry(ctx, c.log, "heartbeat to group "+gen.Group, func() error {
+		_, err := c.askCoordinator(ctx, key, protocol.Heartbeat, 2, body, requestTimeout)
+		return err
+	})
 }

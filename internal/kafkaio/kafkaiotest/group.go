@@ -1,9 +1,9 @@
 package kafkaiotest
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,52 +12,91 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-// inTurn deals partitions out to the members in the order of their ids.
-type inTurn struct{ name string }
+// inTurn deals partitions out to the members in the order of their ids, and holds back what another one owns.
+type inTurn string
 
-func (b inTurn) ProtocolName() string      { return b.name }
-func (b inTurn) UserData() ([]byte, error) { return []byte("user data"), nil }
-func (b inTurn) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
-	slices.SortFunc(members, func(a, b kafka.GroupMember) int { return cmp.Compare(a.ID, b.ID) })
-	assignments := make(kafka.GroupMemberAssignments)
-	for _, p := range partitions {
-		id := members[p.ID%len(members)].ID
-		if assignments[id] == nil {
-			assignments[id] = make(map[string][]int)
+func (b inTurn) Protocol() string { return string(b) }
+
+func (b inTurn) Assign(members []kafkaio.Claim, counts map[string]int) map[string]map[string][]int32 {
+	type partition struct {
+		topic  string
+		number int32
+	}
+	owner := make(map[partition]kafkaio.Claim)
+	assignments := make(map[string]map[string][]int32)
+	for _, m := range members {
+		assignments[m.Member] = make(map[string][]int32)
+		for topic, partitions := range m.Owned {
+			for _, p := range partitions {
+				if o, owned := owner[partition{topic, p}]; !owned || o.Generation < m.Generation {
+					owner[partition{topic, p}] = m
+				}
+			}
 		}
-		assignments[id][p.Topic] = append(assignments[id][p.Topic], p.ID)
+	}
+	ids := slices.Sorted(maps.Keys(assignments))
+	for topic, n := range counts {
+		for p := range int32(n) {
+			id := ids[int(p)%len(ids)]
+			if o, owned := owner[partition{topic, p}]; !owned || o.Member == id {
+				assignments[id][topic] = append(assignments[id][topic], p)
+			}
+		}
 	}
 	return assignments
 }
 
-// member is a member that goes from generation to generation.
+// member goes from generation to generation, and gives up what it is not given.
 type member struct {
-	*kafkaio.Member
 	generations chan *kafkaio.Assignment
-	ended       chan *kafkaio.Assignment
 	failed      chan error
+	putOut      chan struct{}
+	leave       func() error
 }
 
 func (f *fixture) join(group, protocol string, topics ...string) *member {
 	f.Helper()
-	joined, err := f.connect(f.Addr).Join(group, inTurn{protocol}, topics...)
-	f.must(err)
-	m := &member{joined, make(chan *kafkaio.Assignment, 10), make(chan *kafkaio.Assignment, 10), make(chan error, 1)}
+	joined := f.connect(f.Addr).Join(group, inTurn(protocol), topics...)
+	m := &member{generations: make(chan *kafkaio.Assignment, 20), failed: make(chan error, 1), putOut: make(chan struct{}, 20)}
+	ctx, cancel := context.WithCancel(f.ctx)
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
+		var owned map[string][]int32
 		for {
-			a, err := m.Next(f.ctx)
+			a, err := joined.Next(ctx, owned)
+			if errors.Is(err, kafkaio.ErrNotMember) {
+				m.putOut <- struct{}{}
+				owned = nil
+				continue
+			}
 			if err != nil {
 				m.failed <- err
 				return
 			}
-			a.Go(func(ctx context.Context) {
-				m.generations <- a
-				<-ctx.Done()
-				m.ended <- a
-			})
+			gaveUp := false
+			for topic, partitions := range owned {
+				for _, p := range partitions {
+					gaveUp = gaveUp || !slices.Contains(a.Partitions[topic], p)
+				}
+			}
+			owned = a.Partitions
+			m.generations <- a
+			if gaveUp {
+				continue
+			}
+			select {
+			case <-a.Context().Done():
+			case <-ctx.Done():
+			}
 		}
 	}()
-	f.Cleanup(func() { m.Close() })
+	m.leave = func() error {
+		cancel()
+		<-done
+		return joined.Close()
+	}
+	f.Cleanup(func() { m.leave() })
 	return m
 }
 
@@ -67,10 +106,10 @@ func (f *fixture) assigned(m *member, topic string, partitions int) *kafkaio.Ass
 	for {
 		select {
 		case a := <-m.generations:
+			f.Logf("generation %d has %v", a.ID, a.Partitions)
 			if len(a.Partitions[topic]) == partitions {
 				return a
 			}
-			f.Logf("generation %d has %v", a.ID, a.Partitions)
 		case err := <-m.failed:
 			f.Fatal(err)
 		case <-f.ctx.Done():
@@ -93,15 +132,25 @@ func testGroup(f *fixture) {
 	_, err := p.Commit(f.ctx, alone.Generation, []kafkaio.Output{output(shuffle, 0, "alone")}, offset(1))
 	f.must(err)
 
+	// Who comes is given what the other has given up, and that goes on with the rest.
 	second := f.join(group, "p", lines, shuffle)
+	gaveUp := f.assigned(first, lines, 2)
 	ofSecond := f.assigned(second, lines, 2)
 	ofFirst := f.assigned(first, lines, 2)
 	all := append(slices.Clone(ofFirst.Partitions[lines]), ofSecond.Partitions[lines]...)
 	if slices.Sort(all); !slices.Equal(all, []int32{0, 1, 2, 3}) {
 		f.Errorf("shared out as %v and %v", ofFirst.Partitions, ofSecond.Partitions)
 	}
-	if ended := <-first.ended; ended != alone {
-		f.Errorf("generation %d ended, want %d", ended.ID, alone.ID)
+	if ofSecond.ID <= gaveUp.ID {
+		f.Errorf("given in generation %d what is given up in %d", ofSecond.ID, gaveUp.ID)
+	}
+	if ofFirst.MemberID != alone.MemberID || !slices.Equal(gaveUp.Partitions[lines], ofFirst.Partitions[lines]) {
+		f.Errorf("the first member went from %+v over %+v to %+v", alone.Generation, gaveUp, ofFirst)
+	}
+	select {
+	case <-alone.Context().Done():
+	default:
+		f.Errorf("generation %d is not over", alone.ID)
 	}
 	f.must(ofFirst.Heartbeat(f.ctx))
 	f.must(ofSecond.Heartbeat(f.ctx))
@@ -137,9 +186,15 @@ func testGroup(f *fixture) {
 
 	// A member that leaves is not waited for.
 	left := time.Now()
-	f.must(second.Close())
-	f.must(f.assigned(first, lines, 4).Heartbeat(f.ctx))
-	f.Logf("all partitions %v after a member left", time.Since(left))
+	f.must(second.leave())
+	last := f.assigned(first, lines, 4)
+	f.must(last.Heartbeat(f.ctx))
+	if took := time.Since(left); took > 3*time.Second {
+		f.Errorf("all partitions %v after a member left", took)
+	}
+	if last.MemberID != alone.MemberID {
+		f.Errorf("the member that stayed is %s, was %s", last.MemberID, alone.MemberID)
+	}
 	if err := ofSecond.Heartbeat(f.ctx); !errors.Is(err, kafkaio.ErrNotMember) {
 		f.Errorf("heartbeat of a member that left: %v", err)
 	}
@@ -162,23 +217,50 @@ func testGroupInconsistent(f *fixture) {
 	f.must(a.Heartbeat(f.ctx))
 }
 
-// testGroupClosed: Next ends with Close, and with its context.
-func testGroupClosed(f *fixture) {
-	topic := f.topic("t", 1)
-	m, err := f.client.Join(f.id, inTurn{"p"}, topic)
+// testGroupAgain: a member may join again when it likes, as one that has seen a new partition does, and stays the same one.
+func testGroupAgain(f *fixture) {
+	topic := f.topic("t", 2)
+	m := f.client.Join(f.id, inTurn("p"), topic)
+	a, err := m.Next(f.ctx, nil)
 	f.must(err)
+	b, err := m.Next(f.ctx, a.Partitions)
+	f.must(err)
+	if b.ID <= a.ID || b.MemberID != a.MemberID || len(b.Partitions[topic]) != 2 {
+		f.Errorf("from %+v to %+v", a, b)
+	}
 	ended, cancel := context.WithCancel(f.ctx)
 	cancel()
-	for { // it may be quicker than the context
-		if _, err := m.Next(ended); err != nil {
-			if !errors.Is(err, context.Canceled) {
-				f.Error(err)
-			}
-			break
-		}
+	if _, err := m.Next(ended, b.Partitions); !errors.Is(err, context.Canceled) {
+		f.Errorf("Next with a context that has ended: %v", err)
 	}
 	f.must(m.Close())
-	if _, err := m.Next(f.ctx); err == nil || f.ctx.Err() != nil {
-		f.Errorf("Next after Close: %v", err)
+	if err := b.Heartbeat(f.ctx); !errors.Is(err, kafkaio.ErrNotMember) {
+		f.Errorf("heartbeat of a member that left: %v", err)
 	}
+	f.must(m.Close())
+}
+
+// testGroupPutOut: a member that the group has put out is told so when it asks for the next generation, and may come again.
+func testGroupPutOut(f *fixture) {
+	topic := f.topic("t", 2)
+	m := f.client.Join(f.id, inTurn("p"), topic)
+	a, err := m.Next(f.ctx, nil)
+	f.must(err)
+	other := &kafka.Client{Addr: kafka.TCP(f.Addr)}
+	left, err := other.LeaveGroup(f.ctx, &kafka.LeaveGroupRequest{GroupID: f.id, Members: []kafka.LeaveGroupRequestMember{{ID: a.MemberID}}})
+	f.must(errors.Join(err, left.Error))
+	select {
+	case <-a.Context().Done():
+	case <-f.ctx.Done():
+		f.Fatal("the generation goes on")
+	}
+	if _, err := m.Next(f.ctx, a.Partitions); !errors.Is(err, kafkaio.ErrNotMember) {
+		f.Errorf("Next of a member that was put out: %v", err)
+	}
+	b, err := m.Next(f.ctx, nil)
+	f.must(err)
+	if b.MemberID == a.MemberID || len(b.Partitions[topic]) != 2 {
+		f.Errorf("from %+v to %+v", a, b)
+	}
+	f.must(m.Close())
 }

@@ -63,7 +63,8 @@ func Run(t *testing.T, b Broker) {
 		{"ReadThroughOutage", testReadThroughOutage},
 		{"Group", testGroup},
 		{"GroupInconsistent", testGroupInconsistent},
-		{"GroupClosed", testGroupClosed},
+		{"GroupAgain", testGroupAgain},
+		{"GroupPutOut", testGroupPutOut},
 		{"CopyThroughFaults", testCopyThroughFaults},
 		{"Restart", testRestart},
 	} {
