@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-// The protocol of combine and reduce, watermarks and recovery, as it is in production, through over a thousand short schedules a
+// The protocol of combine and reduce, watermarks and recovery, as it is in production, through thousands of short schedules a
 // second: one goroutine calls the tasks' methods in an order drawn from a seed, on a broker that answers at once. Tasks die
 // before, in and after their transactions, are replaced, wake up again with a successor. What the simulation has beyond that:
 // processes with their goroutines and timers, rebalances, frozen requests, partitions that are added or have no leader.
@@ -24,13 +25,12 @@ var scripts = flag.Int("scripts", 3000, "how many random schedules TestProtocol 
 
 func TestProtocol(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // what a schedule leaves behind is garbage soon
-	times := make(map[string]int)
 	metrics := newMetrics(nil)
-	total := runSchedules(t, *scripts, func(s *schedule) { newScript(s, metrics, times).run() })
+	total := runSchedules(t, *scripts, func(s *schedule) { newScript(s, metrics).run() })
 	if *simulate != 0 || testing.Short() {
 		return
 	}
-	t.Log(times)
+	times := maps.Clone(total.times)
 	times["lines"], times["late lines"], times["lines of aborted transactions"] = total.lines, total.late, total.aborted
 	times["windows"], times["empty windows"], times["skipped windows"], times["exact schedules"] = total.windows, total.empty, total.skipped, total.exact
 	expected := []string{"lines", "late lines", "lines of aborted transactions", "windows", "empty windows", "skipped windows", "exact schedules",
@@ -45,14 +45,13 @@ func TestProtocol(t *testing.T) {
 	}
 }
 
-func newScript(s *schedule, metrics *metrics, times map[string]int) *script {
+func newScript(s *schedule, metrics *metrics) *script {
 	s.partitions = 1 + s.random.IntN(3)
 	s.topics(1 + s.random.IntN(3))
 	p := &script{
 		schedule: s, metrics: metrics, usurped: make(map[string]bool),
 		tasks: map[string][]*scripted{stageCombine: make([]*scripted, s.partitions), stageReduce: make([]*scripted, s.partitions)},
 		seen:  make(map[topicPartition]kafkaio.Offset),
-		times: times,
 	}
 	s.kafka.later = func(at string, write func()) { p.markers = append(p.markers, marker{at, write}) }
 	s.kafka.timeout = func(abort func()) { p.timeouts = append(p.timeouts, abort) }
@@ -105,7 +104,7 @@ func (s *script) step() {
 			for _, t := range s.tasks[stage] {
 				if t != nil && r.IntN(2) == 0 {
 					t.move()
-					s.times["went on in the next generation"]++
+					s.outcome.happened("went on in the next generation", 1)
 				}
 			}
 		}
@@ -204,7 +203,7 @@ func (s *script) stop(t *scripted) {
 	})
 	if s.tasks[t.stage][t.slot] == t {
 		s.tasks[t.stage][t.slot] = nil
-		s.times["stopped"]++
+		s.outcome.happened("stopped", 1)
 	}
 }
 

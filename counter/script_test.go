@@ -24,7 +24,6 @@ type script struct {
 	usurped   map[string]bool                   // transactional ids that a zombie may have taken
 	undecided []func()                          // producers' transactions that are to be decided
 	seen      map[topicPartition]kafkaio.Offset // what was committed last
-	times     map[string]int                    // what happened how often
 }
 
 type marker struct {
@@ -212,15 +211,15 @@ func (t *scripted) do(what func() error) {
 	fenced, stale := errors.Is(err, kafkaio.ErrFenced), errors.Is(err, kafkaio.ErrNotMember)
 	switch {
 	case t.zombie && fenced:
-		s.times["fenced zombies"]++
+		s.outcome.happened("fenced zombies", 1)
 	case t.zombie && stale && !s.kafka.members[t.name]:
-		s.times["refused zombies"]++
+		s.outcome.happened("refused zombies", 1)
 	case fenced && s.usurped[t.task().transactionalID()]:
-		s.times["fenced by a zombie"]++
+		s.outcome.happened("fenced by a zombie", 1)
 	case t.zombie && final(err): // what looks wrong is its successor's work: supervise asks the group
-		s.times["misled zombies"]++
+		s.outcome.happened("misled zombies", 1)
 	case stale && t.task().generation < s.kafka.generation:
-		s.times["refused by generation"]++
+		s.outcome.happened("refused by generation", 1)
 	case errors.Is(err, errKilled) && t.dead, errors.Is(err, errNetwork):
 	default:
 		s.t.Errorf("%s: %v", t, err)
@@ -253,13 +252,13 @@ func (t *scripted) endanger() {
 	switch t.random.IntN(12) {
 	case 0: // it dies
 		t.strike = func(operation string) error {
-			t.times["dies "+t.place(operation)]++
+			t.outcome.happened("dies "+t.place(operation), 1)
 			t.dead = true
 			return errKilled
 		}
 	case 1: // its connection breaks
 		t.strike = func(operation string) error {
-			t.times["fails "+t.place(operation)]++
+			t.outcome.happened("fails "+t.place(operation), 1)
 			return errNetwork
 		}
 	case 2: // it is frozen, and wakes up with a successor
@@ -267,7 +266,7 @@ func (t *scripted) endanger() {
 			if t.zombie {
 				return nil
 			}
-			t.times["overtaken "+t.place(operation)]++
+			t.outcome.happened("overtaken "+t.place(operation), 1)
 			t.begin(t.stage, t.slot, false)
 			return nil
 		}

@@ -3,7 +3,9 @@ package counter
 import (
 	"context"
 	"flag"
+	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -36,32 +38,43 @@ func TestSimulationAvailableNow(t *testing.T) {
 	runSchedules(t, *simulations/4, (*schedule).runAvailableNow)
 }
 
+// runSchedules runs n schedules, on all processors.
 func runSchedules(t *testing.T, n int, run func(*schedule)) (total outcome) {
 	t.Helper()
-	seeds := make([]uint64, n)
-	for i := range seeds {
-		seeds[i] = uint64(i + 1)
-	}
+	name, first := t.Name(), uint64(1)
 	if *simulate != 0 {
-		seeds = []uint64{*simulate}
+		first, n = *simulate, 1
 	} else if testing.Short() {
-		seeds = seeds[:len(seeds)/10]
+		n /= 10
 	}
+	var mu sync.Mutex
+	workers := min(runtime.GOMAXPROCS(0), n)
 	started := time.Now()
-	for _, seed := range seeds {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSchedule(t, seed)
-			defer func() {
-				if t.Failed() {
-					t.Logf("seed %d: go test -run '^%s$' -simulate %d shows what happened", seed, t.Name(), seed)
+	t.Run("schedules", func(t *testing.T) {
+		for worker := range workers {
+			t.Run(fmt.Sprint(worker), func(t *testing.T) {
+				t.Parallel()
+				var sum outcome
+				for seed := first + uint64(worker); seed < first+uint64(n); seed += uint64(workers) {
+					synctest.Test(t, func(t *testing.T) {
+						s := newSchedule(t, seed)
+						defer func() {
+							if t.Failed() {
+								t.Logf("seed %d: go test -run '^%s$' -simulate %d shows what happened", seed, name, seed)
+							}
+						}()
+						run(s)
+						sum.add(s.outcome)
+					})
 				}
-			}()
-			run(s)
-			total.add(s.outcome)
-		})
-	}
+				mu.Lock()
+				defer mu.Unlock()
+				total.add(sum)
+			})
+		}
+	})
 	took := time.Since(started)
-	t.Logf("%d schedules in %v, %.0f a second: %+v", len(seeds), took.Round(time.Millisecond), float64(len(seeds))/took.Seconds(), total)
+	t.Logf("%d schedules in %v, %.0f a second: %+v", n, took.Round(time.Millisecond), float64(n)/took.Seconds(), total)
 	return total
 }
 
@@ -70,12 +83,24 @@ type outcome struct {
 	lines, late, windows, empty, skipped     int
 	kills, freezes, rebalances, added, exact int
 	aborted                                  int // lines
+
+	times map[string]int // what else happened how often
 }
 
 func (o *outcome) add(p outcome) {
 	o.lines, o.late, o.windows, o.empty, o.skipped = o.lines+p.lines, o.late+p.late, o.windows+p.windows, o.empty+p.empty, o.skipped+p.skipped
 	o.kills, o.freezes, o.rebalances, o.added, o.exact = o.kills+p.kills, o.freezes+p.freezes, o.rebalances+p.rebalances, o.added+p.added, o.exact+p.exact
 	o.aborted += p.aborted
+	for what, n := range p.times {
+		o.happened(what, n)
+	}
+}
+
+func (o *outcome) happened(what string, times int) {
+	if o.times == nil {
+		o.times = make(map[string]int)
+	}
+	o.times[what] += times
 }
 
 func (o *outcome) check(t *testing.T) {
