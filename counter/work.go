@@ -49,7 +49,7 @@ func (j *job) count(ctx context.Context, group membership) error {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, kafkaio.ErrNotMember):
-			j.log.Warn("the group has put this counter out: others have its slots; joining again", "group", j.cfg.Group)
+			j.log.Warn("the group has put this counter out and gives its slots to others; it joins again as a new member", "group", j.cfg.Group)
 			j.stop(work)
 			clear(work)
 			continue
@@ -162,18 +162,10 @@ func (j *job) owned(work map[int32]*slotWork) map[string][]int32 {
 // await waits for ctx's end, or for a lines partition that should be this counter's and was not assigned to it.
 func (j *job) await(ctx context.Context, here assignment) {
 	slots := here.partitions[j.cfg.shuffleTopic()]
-	wait := watchPartitions
-	if len(slots) == 0 {
-		wait = settled
+	if len(slots) == 0 && pause(ctx, settled) == nil {
+		j.log.Info("standing by: every slot is another counter's, and one that leaves is replaced at once", "slots", j.partitions)
 	}
-	for !j.madeAnew(ctx) {
-		if pause(ctx, wait) != nil {
-			return
-		}
-		if wait == settled {
-			j.log.Info("standing by: every slot is another counter's, and one that leaves is replaced at once", "slots", j.partitions)
-		}
-		wait = watchPartitions
+	for !j.madeAnew(ctx) && pause(ctx, watchPartitions) == nil {
 		n, err := j.broker.Partitions(ctx, j.cfg.LinesTopic)
 		if err != nil {
 			continue

@@ -20,7 +20,7 @@ const (
 // ErrInconsistentGroup: the group's members use another protocol (error 23).
 var ErrInconsistentGroup = errors.New("the members of the group use other settings")
 
-// Balancer shares partitions out to a group's members. Its methods are called by Member.Next.
+// Balancer shares partitions out to a group's members. Member.Next calls it.
 type Balancer interface {
 	// Protocol is its name. Kafka refuses a member whose protocol is not the others'.
 	Protocol() string
@@ -171,8 +171,8 @@ func (m *Member) Close() error {
 // Context ends when the group joins again: call Next. What is owned may go on meanwhile.
 func (a *Assignment) Context() context.Context { return a.ctx }
 
-// Heartbeat asks the coordinator whether the generation still counts this member in: nil, ErrNotMember, or the failure
-// to ask.
+// Heartbeat asks the coordinator whether the generation goes on, with this member: nil, ErrNotMember (also when the group is about
+// to join again), or the failure to ask.
 func (a *Assignment) Heartbeat(ctx context.Context) error {
 	switch err := a.client.heartbeat(ctx, a.Generation); {
 	case errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration),
@@ -192,9 +192,12 @@ func (a *Assignment) beat() (stop func()) {
 	go func() {
 		defer close(done)
 		for sleep(ctx, heartbeatInterval) == nil {
-			if err := a.client.heartbeat(ctx, a.Generation); err == nil {
+			err := a.client.heartbeat(ctx, a.Generation)
+			if err == nil {
 				continue
-			} else if a.end(); !errors.Is(err, kafka.RebalanceInProgress) {
+			}
+			a.end()
+			if !errors.Is(err, kafka.RebalanceInProgress) {
 				return // stopped, or Next will see why
 			}
 		}
