@@ -37,7 +37,7 @@ type Combiner struct {
 	current   *counts // the window of the last line
 	pending   Totals
 
-	spare   []*counts // their tables' memory is used again
+	spares  words.Spares
 	words   []words.Span
 	scratch []byte   // of a line that is not UTF-8
 	room    []byte   // of a line without memory behind it
@@ -50,7 +50,7 @@ type counts struct {
 	start, end int64 // ms
 	lines      int64
 	late       int64
-	words      words.Table
+	words      *words.Table
 }
 
 // Totals are what was counted.
@@ -158,11 +158,7 @@ func (c *Combiner) raise() { c.watermark = max(c.watermark, slices.Min(c.inputs)
 func (c *Combiner) window(number int64) *counts {
 	i, found := slices.BinarySearchFunc(c.windows, number, func(w *counts, n int64) int { return cmp.Compare(w.number, n) })
 	if !found {
-		w := new(counts)
-		if n := len(c.spare); n > 0 {
-			w, c.spare = c.spare[n-1], c.spare[:n-1]
-		}
-		w.number, w.start, w.end = number, c.cfg.Interval.Start(number), c.cfg.Interval.End(number)
+		w := &counts{number: number, start: c.cfg.Interval.Start(number), end: c.cfg.Interval.End(number), words: c.spares.Take()}
 		c.windows = slices.Insert(c.windows, i, w)
 	}
 	return c.windows[i]
@@ -212,10 +208,7 @@ func (c *Combiner) Flush(maxRecord, linesPartitions int, emit func(q int, record
 	}
 	for _, w := range c.windows {
 		c.flushWindow(w, maxRecord, emit)
-		w.words.Reset()
-		if len(c.spare) < maxSpare {
-			c.spare = append(c.spare, &counts{words: w.words})
-		}
+		c.spares.Put(w.words)
 	}
 	mark := wire.AppendWatermark(nil, wire.Watermark{
 		Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Time: c.watermark, Partitions: linesPartitions})
@@ -226,9 +219,6 @@ func (c *Combiner) Flush(maxRecord, linesPartitions int, emit func(q int, record
 	c.windows, c.current, c.pending = c.windows[:0], nil, Totals{}
 	c.sent = c.watermark
 }
-
-// maxSpare is how many windows' tables are kept: a flush has rarely more.
-const maxSpare = 2
 
 func (c *Combiner) flushWindow(w *counts, maxRecord int, emit func(q int, record []byte)) {
 	header := wire.Partial{Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Window: w.number, Lines: w.lines, Late: w.late}

@@ -29,8 +29,8 @@ type Reducer struct {
 	windows map[int64]*counts
 	next    int64 // offset after the last record applied
 
-	last  *counts   // of the window that Close returned last
-	spare []*counts // their tables' memory is used again
+	last   *words.Table // of the window that Close returned last
+	spares words.Spares
 }
 
 // slot is what is known of one combine task's promises.
@@ -46,7 +46,7 @@ type counts struct {
 	lines  int64
 	late   int64
 	total  int64
-	words  words.Table
+	words  *words.Table
 }
 
 // New returns the reducer of a group's first start, or of what was committed.
@@ -85,7 +85,7 @@ func (r *Reducer) Apply(offset int64, record []byte) error {
 	}
 	w := r.windows[partial.Window]
 	if w == nil {
-		w = r.newCounts()
+		w = &counts{words: r.spares.Take()}
 		w.offset = offset
 		r.windows[partial.Window] = w
 	}
@@ -101,25 +101,6 @@ func (r *Reducer) Apply(offset int64, record []byte) error {
 		entries = rest
 	}
 	return nil
-}
-
-func (r *Reducer) newCounts() *counts {
-	n := len(r.spare)
-	if n == 0 {
-		return new(counts)
-	}
-	w := r.spare[n-1]
-	r.spare = r.spare[:n-1]
-	return w
-}
-
-// recycle keeps the memory of a window that is done with.
-func (r *Reducer) recycle(w *counts) {
-	const maxSpare = 2
-	if w != nil && len(r.spare) < maxSpare {
-		w.words.Reset()
-		r.spare = append(r.spare, &counts{words: w.words})
-	}
 }
 
 func (r *Reducer) check(slot int, interval int64) error {
@@ -194,8 +175,10 @@ type Window struct {
 // Close closes the next window that the watermark has passed, in order; ok is false when none is due. Of a run of empty
 // windows those beyond the first MaxEmpty are skipped: how many is returned, also with ok false.
 func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
-	r.recycle(r.last)
-	r.last = nil
+	if r.last != nil {
+		r.spares.Put(r.last)
+		r.last = nil
+	}
 	watermark := r.Watermark()
 	if !r.started || watermark == wire.NoWatermark {
 		return Window{}, 0, false
@@ -209,7 +192,7 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
 			return r.closed(number, c), skipped, true
 		}
 		if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
-			return r.closed(number, new(counts)), skipped, true
+			return r.closed(number, &counts{words: r.spares.Take()}), skipped, true
 		}
 		next := due
 		for n := range r.windows {
@@ -224,11 +207,11 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
 
 func (r *Reducer) closed(number int64, c *counts) Window {
 	r.state.Closed = r.cfg.Interval.End(number)
-	r.last = c
+	r.last = c.words
 	return Window{
 		Start: r.cfg.Interval.Start(number),
 		End:   r.cfg.Interval.End(number),
-		Lines: c.lines, Late: c.late, Words: c.total, Counts: &c.words,
+		Lines: c.lines, Late: c.late, Words: c.total, Counts: c.words,
 	}
 }
 

@@ -1,0 +1,41 @@
+package words
+
+import "unsafe"
+
+// Spares keeps tables that are done with, whose memory new ones use: two of them, and more as long as they are small together.
+type Spares struct {
+	tables []*Table
+	bytes  int
+}
+
+const (
+	alwaysSpare = 2       // tables
+	smallSpares = 4 << 20 // bytes
+)
+
+// Take returns an empty table.
+func (s *Spares) Take() *Table {
+	last := len(s.tables) - 1
+	if last < 0 {
+		return new(Table)
+	}
+	t := s.tables[last]
+	s.tables = s.tables[:last]
+	s.bytes -= t.room()
+	return t
+}
+
+// Put takes a table that nobody uses any more.
+func (s *Spares) Put(t *Table) {
+	if len(t.entries) == 0 || len(s.tables) >= alwaysSpare && s.bytes+t.room() > smallSpares {
+		return
+	}
+	t.Reset()
+	s.tables = append(s.tables, t)
+	s.bytes += t.room()
+}
+
+// room is about how many bytes the table takes.
+func (t *Table) room() int {
+	return len(t.entries)*int(unsafe.Sizeof(entry{})) + cap(t.long) + int(unsafe.Sizeof(*t))
+}

@@ -1,0 +1,44 @@
+package words
+
+import (
+	"fmt"
+	"testing"
+)
+
+// filled returns a table with so many words.
+func filled(t *Table, n int) *Table {
+	for i := range n {
+		t.Add(fmt.Append(nil, "word ", i), 1)
+	}
+	t.count()
+	return t
+}
+
+// Many small tables are kept, and two that are large; what is taken is empty, and has room already.
+func TestSpares(t *testing.T) {
+	for _, c := range []struct{ words, want int }{{0, 0}, {1000, 61}, {30_000, 2}, {100_000, 2}} {
+		var s Spares
+		for range 100 {
+			s.Put(filled(new(Table), c.words))
+		}
+		kept := 0
+		for ; s.bytes > 0; kept++ {
+			table := s.Take()
+			if table.Len() != 0 || len(table.entries) < c.words {
+				t.Errorf("a spare table for %d words has %d words and %d entries", c.words, table.Len(), len(table.entries))
+			}
+		}
+		if kept != c.want || s.Take().entries != nil {
+			t.Errorf("%d tables of %d words are kept, want %d", kept, c.words, c.want)
+		}
+	}
+}
+
+// A table that comes back costs no memory.
+func TestSparesDoNotAllocate(t *testing.T) {
+	var s Spares
+	s.Put(filled(new(Table), 1000))
+	if n := testing.AllocsPerRun(100, func() { s.Put(filled(s.Take(), 0)) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
