@@ -30,7 +30,7 @@ type Span struct{ Start, End uint32 }
 
 // entry is a word and its count, which is 0 where there is no word. 32 bytes: two to a cache line.
 type entry struct {
-	key
+	word  [Slack]byte // the word's key
 	count int64
 	place // of a long word
 }
@@ -38,6 +38,14 @@ type entry struct {
 // key stands for a word with its length: up to 15 bytes of it and, in the last byte, their number + 1; of a longer word the
 // first eight, and 56 bits of a hash of all. No word has the key of an empty entry, which is zero.
 type key struct{ a, b uint64 }
+
+// key returns the key of an entry's word; it compiles to two loads.
+func (e *entry) key() key {
+	return key{binary.LittleEndian.Uint64(e.word[:]), binary.LittleEndian.Uint64(e.word[8:])}
+}
+
+// size returns the length of an entry's word, more than inEntry for a long one.
+func (e *entry) size() int { return int(e.word[Slack-1]) - 1 }
 
 // addition is a short word that waits.
 type addition struct {
@@ -145,7 +153,8 @@ func (t *Table) count() {
 	for i := range queue {
 		w := &queue[i]
 		e := &entries[w.hash&mask]
-		differs := e.a ^ w.a | e.b ^ w.b
+		has := e.key()
+		differs := has.a ^ w.a | has.b ^ w.b
 		miss := int64((differs | -differs) >> 63) // 1, or 0 when all bits are the same
 		e.count += w.n & (miss - 1)
 		missed[misses%queued] = uint8(i)
@@ -169,14 +178,16 @@ func (t *Table) add(k key, hash uint64, word []byte, n int64) {
 	length := int(k.b>>lengthAt) - 1
 	for i := hash & mask; ; i = (i + 1) & mask {
 		e := &t.entries[i]
-		if e.key == k && (length <= inEntry || bytes.Equal(t.text(e), word)) {
+		if e.key() == k && (length <= inEntry || bytes.Equal(t.text(e), word)) {
 			e.count += n
 			return
 		}
 		if e.count > 0 {
 			continue
 		}
-		*e = entry{key: k, count: n}
+		binary.LittleEndian.PutUint64(e.word[:], k.a)
+		binary.LittleEndian.PutUint64(e.word[8:], k.b)
+		e.count = n
 		if length > inEntry {
 			e.place, length = t.keep(word), len(word)
 		}
@@ -212,7 +223,7 @@ func (t *Table) makeRoom() {
 		if e.count == 0 {
 			continue
 		}
-		i := e.hash() & mask
+		i := e.key().hash() & mask
 		for t.entries[i].count != 0 {
 			i = (i + 1) & mask
 		}
@@ -235,22 +246,25 @@ func (t *Table) Bytes() int {
 // All yields each word once, in no order. The word is valid until the next one; the table must not be changed meanwhile.
 func (t *Table) All(yield func(word []byte, count int64) bool) {
 	t.count()
-	var short [Slack]byte
-	for i := range t.entries {
-		e := &t.entries[i]
-		if e.count == 0 {
-			continue
+	for entries := t.entries; len(entries) > 0; entries = entries[queued:] {
+		// First which entries have words, without branches.
+		var used [queued]uint8
+		n := uint64(0)
+		for i := range entries[:queued] {
+			used[n%queued] = uint8(i)
+			n += uint64(-entries[i].count) >> 63
 		}
-		var word []byte
-		if n := e.b >> lengthAt; n == isLong {
-			word = t.text(e)
-		} else {
-			word = short[:n-1]
-			binary.LittleEndian.PutUint64(short[:], e.a)
-			binary.LittleEndian.PutUint64(short[8:], e.b)
-		}
-		if !yield(word, e.count) {
-			return
+		for _, i := range used[:n] {
+			e := &entries[i]
+			var word []byte
+			if n := e.size(); n <= inEntry {
+				word = e.word[:n]
+			} else {
+				word = t.text(e)
+			}
+			if !yield(word, e.count) {
+				return
+			}
 		}
 	}
 }

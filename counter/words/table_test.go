@@ -1,6 +1,7 @@
 package words
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -97,8 +98,10 @@ func TestTableLongWordsWithOneKey(t *testing.T) {
 		if e := &table.entries[i]; e.count > 0 {
 			moved := *e
 			*e = entry{}
-			moved.key = longKey(second)
-			table.entries[moved.hash()&uint64(len(table.entries)-1)] = moved
+			k := longKey(second)
+			binary.LittleEndian.PutUint64(moved.word[:], k.a)
+			binary.LittleEndian.PutUint64(moved.word[8:], k.b)
+			table.entries[k.hash()&uint64(len(table.entries)-1)] = moved
 			break
 		}
 	}
