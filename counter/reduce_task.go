@@ -25,9 +25,8 @@ type reduceTask struct {
 	reader    reader
 	committed bool
 	deleted   time.Time
-	rows      packer
+	rows      rows
 	ends      packer // the batch records
-	prefix    []byte
 	row       []byte
 }
 
@@ -104,7 +103,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 	default:
 		offset = 0
 	}
-	t.rows, t.ends = packer{max: t.maxBatch[t.cfg.CountsTopic], compress: true}, packer{max: t.maxBatch[t.cfg.BatchesTopic]}
+	t.rows, t.ends = rows{max: t.maxBatch[t.cfg.CountsTopic]}, packer{max: t.maxBatch[t.cfg.BatchesTopic]}
 	t.committed = state != nil
 	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty(), Settings: t.cfg.shared()}, state, offset)
 	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: offset}})
@@ -189,12 +188,7 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 
 // write appends a window's rows and its batch record.
 func (t *reduceTask) write(w reduce.Window, now int64) {
-	t.prefix = wire.AppendCountPrefix(t.prefix[:0], w.Start, w.End)
-	t.row = append(t.row[:0], t.prefix...)
-	for word, count := range w.Counts.All {
-		t.row = wire.AppendCountRest(t.row[:len(t.prefix)], word, count)
-		t.rows.append(now, word, t.row)
-	}
+	t.rows.write(w.Start, w.End, now, w.Counts)
 	closedAt := now
 	if !t.createTime { // lines appended after the window's end were seen: the clock lags, by an answer's way at most
 		closedAt = max(now, w.End)

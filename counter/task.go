@@ -197,13 +197,11 @@ func patient(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // packer fills record batches up to a topic's limit.
 type packer struct {
-	max      int
-	compress bool
-	batches  []*kafkaio.RecordBatch // those that are full
-	open     *kafkaio.RecordBatch   // nil: none
-	bytes    int                    // in all of them, before compression
-	spare    []*kafkaio.RecordBatch
-	scratch  []byte
+	max     int
+	batches []*kafkaio.RecordBatch // those that are full
+	open    *kafkaio.RecordBatch   // nil: none
+	bytes   int                    // in all of them
+	spare   []*kafkaio.RecordBatch
 }
 
 func newPackers(n, max int) []packer {
@@ -232,25 +230,8 @@ func (p *packer) append(timeMs int64, key, value []byte) {
 
 // seal ends the batch that is being filled.
 func (p *packer) seal() {
-	b := p.open
+	p.batches = append(p.batches, p.open)
 	p.open = nil
-	if p.compress {
-		var full *kafkaio.RecordBatch
-		if full, p.scratch = b.Compress(p.scratch); full != b {
-			p.keep(b)
-			b = full
-		}
-	}
-	p.batches = append(p.batches, b)
-}
-
-// keep has a batch's memory used again.
-func (p *packer) keep(b *kafkaio.RecordBatch) {
-	const maxSpare = 2
-	if len(p.spare) < maxSpare {
-		b.Reset()
-		p.spare = append(p.spare, b)
-	}
 }
 
 // all returns the batches, none of them empty.
@@ -264,10 +245,10 @@ func (p *packer) all() []*kafkaio.RecordBatch {
 // sent empties the packer when all batches were sent. Those of a transaction that failed may still be on their way: they are
 // left to whoever has them.
 func (p *packer) sent() {
-	for _, b := range p.batches {
-		if !p.compress { // a compressed one has no room
-			p.keep(b)
-		}
+	const maxSpare = 2
+	for _, b := range p.batches[:min(len(p.batches), maxSpare-len(p.spare))] {
+		b.Reset()
+		p.spare = append(p.spare, b)
 	}
 	clear(p.batches)
 	p.batches, p.bytes = p.batches[:0], 0

@@ -175,34 +175,32 @@ func TestPacker(t *testing.T) {
 	}
 }
 
-// Memory is used again: compressed or not, nothing of earlier batches is left in it.
+// Memory is used again: nothing of earlier batches is left in it.
 func TestPackerAgain(t *testing.T) {
-	for _, compress := range []bool{false, true} {
-		p := packer{max: 5000, compress: compress}
-		for round := range 5 {
-			if len(p.all()) > 0 || p.bytes != 0 {
-				t.Fatalf("round %d begins with %d batches, %d bytes", round, len(p.batches), p.bytes)
-			}
-			var want, got []string
-			for n := range 400 {
-				value := fmt.Sprintf("value %d of round %d", n, round)
-				p.append(int64(n), nil, []byte(value))
-				want = append(want, value)
-			}
-			for _, b := range p.all() {
-				f := newFetched(topicPartition{}, 0, 0, int64(b.Len()), int64(b.Len()), time.Time{}, encodeBatch(b, batchHeader{appendTime: -1}), nil, nil)
-				var rec kafkaio.Record
-				for f.Next(&rec) {
-					got = append(got, string(rec.Value))
-				}
-				if f.Err() != nil {
-					t.Fatal(f.Err())
-				}
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("round %d, compress %t: %d values, want %d", round, compress, len(got), len(want))
-			}
-			p.sent()
+	p := packer{max: 5000}
+	for round := range 5 {
+		if len(p.all()) > 0 || p.bytes != 0 {
+			t.Fatalf("round %d begins with %d batches, %d bytes", round, len(p.batches), p.bytes)
 		}
+		var want, got []string
+		for n := range 400 {
+			value := fmt.Sprintf("value %d of round %d", n, round)
+			p.append(int64(n), nil, []byte(value))
+			want = append(want, value)
+		}
+		for _, b := range p.all() {
+			f := newFetched(topicPartition{}, 0, 0, int64(b.Len()), int64(b.Len()), time.Time{}, encodeBatch(b, batchHeader{appendTime: -1}), nil, nil)
+			var rec kafkaio.Record
+			for f.Next(&rec) {
+				got = append(got, string(rec.Value))
+			}
+			if f.Err() != nil {
+				t.Fatal(f.Err())
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("round %d: %d values, want %d", round, len(got), len(want))
+		}
+		p.sent()
 	}
 }

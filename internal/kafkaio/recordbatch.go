@@ -5,7 +5,6 @@ import (
 	"hash/crc32"
 	"math/bits"
 
-	"github.com/klauspost/compress/s2"
 	"github.com/segmentio/kafka-go/compress"
 )
 
@@ -81,23 +80,6 @@ func (b *RecordBatch) Size() int { return len(b.buf) }
 
 // Reset empties the batch and keeps its buffer.
 func (b *RecordBatch) Reset() { *b = RecordBatch{buf: b.buf[:0]} }
-
-// Compress returns the batch with its records compressed, to be sent and nothing else, in memory of its own. It uses snappy,
-// one block without the Java library's frame, which every client reads. A batch that would not become smaller by a fifth is
-// returned as it is. b must not be empty; scratch is memory to work in, and returned for the next call.
-func (b *RecordBatch) Compress(scratch []byte) (compressed *RecordBatch, grown []byte) {
-	records := b.buf[batchHeader:]
-	if need := s2.MaxEncodedLen(len(records)); cap(scratch) < need {
-		scratch = make([]byte, need)
-	}
-	block := s2.EncodeSnappy(scratch[:cap(scratch)], records)
-	if len(block) > len(records)/5*4 {
-		return b, scratch
-	}
-	buf := make([]byte, batchHeader+len(block))
-	copy(buf[batchHeader:], block)
-	return &RecordBatch{buf: buf, count: b.count, baseTime: b.baseTime, maxTime: b.maxTime, compression: compress.Snappy}, scratch
-}
 
 // encode completes the header and returns the batch's bytes, valid until the next Append.
 func (b *RecordBatch) encode(producerID int64, epoch int16, sequence int32, transactional bool) []byte {

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 )
 
@@ -65,14 +63,9 @@ func many(n int) (records []rec) {
 // TestRecordBatchIsKafkas has kafka-go's own decoder read what Append and encode write.
 func TestRecordBatchIsKafkas(t *testing.T) {
 	for _, test := range recordTables {
-		for n := range 4 {
-			transactional, compressed := n&1 > 0, n&2 > 0
-			t.Run(fmt.Sprintf("%s, transactional %v, compressed %v", test.name, transactional, compressed), func(t *testing.T) {
-				plain := batchOf(test.records)
-				b := plain
-				if compressed {
-					b, _ = b.Compress(nil)
-				}
+		for _, transactional := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, transactional %v", test.name, transactional), func(t *testing.T) {
+				b := batchOf(test.records)
 				encoded := b.encode(77, 3, 1000, transactional)
 				if b.Len() != len(test.records) || b.Size() != len(encoded) {
 					t.Errorf("Len %d, Size %d, want %d, %d", b.Len(), b.Size(), len(test.records), len(encoded))
@@ -81,7 +74,7 @@ func TestRecordBatchIsKafkas(t *testing.T) {
 				if _, err := set.ReadFrom(bytes.NewBuffer(append(appendInt32(nil, int32(len(encoded))), encoded...))); err != nil {
 					t.Fatal(err)
 				}
-				if set.Version != 2 || set.Attributes.Transactional() != transactional || (set.Attributes.Compression() == kafka.Snappy) != (b.Size() < plain.Size()) || set.Attributes.Control() {
+				if set.Version != 2 || set.Attributes.Transactional() != transactional || set.Attributes.Compression() != 0 || set.Attributes.Control() {
 					t.Errorf("version %d, attributes %v", set.Version, set.Attributes)
 				}
 				batch := set.Records.(*protocol.RecordStream).Records[0].(*protocol.RecordBatch)
@@ -128,28 +121,6 @@ func content(t *testing.T, b protocol.Bytes) []byte {
 		all = []byte{}
 	}
 	return all
-}
-
-// Compress does what it is for, and leaves alone what it would not make smaller.
-func TestRecordBatchCompress(t *testing.T) {
-	var scratch []byte
-	for n := 1000; n >= 10; n /= 10 { // with the same scratch
-		b := batchOf(many(n))
-		want := bytes.Clone(b.encode(1, 2, 3, false))
-		var small *RecordBatch
-		if small, scratch = b.Compress(scratch); small.Size() > b.Size()*2/3 {
-			t.Errorf("%d bytes of %d are left", small.Size(), b.Size())
-		}
-		if !bytes.Equal(b.encode(1, 2, 3, false), want) {
-			t.Error("the batch itself was changed")
-		}
-	}
-	noise := make([]byte, 10_000)
-	rand.NewChaCha8([32]byte{}).Read(noise)
-	b := batchOf([]rec{{7, nil, noise}})
-	if same, _ := b.Compress(scratch); same != b {
-		t.Errorf("noise of %d bytes became %d", b.Size(), same.Size())
-	}
 }
 
 func TestRecordBatchReset(t *testing.T) {

@@ -31,32 +31,29 @@ type Batch struct {
 
 // AppendCount appends the value of a word-counts record. Start and end are milliseconds since the epoch, word is valid UTF-8.
 func AppendCount(dst []byte, start, end int64, word []byte, count int64) []byte {
-	return AppendCountRest(AppendCountPrefix(dst, start, end), word, count)
+	dst = appendEscaped(AppendCountHead(dst, start, end), word)
+	return append(strconv.AppendInt(append(dst, CountMiddle...), count, 10), CountTail...)
 }
 
-// AppendCountPrefix appends what the values of a window's records begin with; AppendCountRest appends what follows.
-func AppendCountPrefix(dst []byte, start, end int64) []byte {
-	dst = append(dst, countStart...)
-	dst = AppendTime(dst, start)
-	dst = append(dst, countEnd...)
-	dst = AppendTime(dst, end)
+// AppendCountHead appends what the values of a window's word-counts records begin with. Behind it come the word as Escaped makes it,
+// CountMiddle, the count in decimal, and CountTail.
+func AppendCountHead(dst []byte, start, end int64) []byte {
+	dst = AppendTime(append(dst, countStart...), start)
+	dst = AppendTime(append(dst, countEnd...), end)
 	return append(dst, countWord...)
 }
 
-// AppendCountRest completes the value of a word-counts record after its prefix.
-func AppendCountRest(dst, word []byte, count int64) []byte {
-	dst = appendEscaped(dst, word)
-	dst = append(dst, countCount...)
-	dst = strconv.AppendInt(dst, count, 10)
-	return append(dst, '}')
-}
+// The parts of a word-counts record between and behind its word and count.
+const (
+	CountMiddle = `","count":`
+	CountTail   = `}`
+)
 
-// The parts of a word-counts record between its values.
+// The parts of a word-counts record in front of its word.
 const (
 	countStart = `{"window_start":"`
 	countEnd   = `","window_end":"`
 	countWord  = `","word":"`
-	countCount = `","count":`
 )
 
 // AppendBatch appends the value of a batches record. What its times have below a millisecond is cut off.
@@ -85,38 +82,3 @@ const (
 	batchLate       = `,"late_lines":`
 	batchClosed     = `,"closed_at":"`
 )
-
-// AppendString appends s, valid UTF-8, as a JSON string. It escapes what JSON demands (quotes, backslashes, control characters)
-// and nothing else: text in any script stays readable in kcat.
-func AppendString[T string | []byte](dst []byte, s T) []byte {
-	return append(appendEscaped(append(dst, '"'), s), '"')
-}
-
-// appendEscaped copies the stretches between bytes that need an escape in one piece each.
-func appendEscaped[T string | []byte](dst []byte, s T) []byte {
-	copied := 0
-	for i := 0; i < len(s); i++ {
-		escape := escapes[s[i]]
-		if escape == 0 {
-			continue
-		}
-		dst = append(append(dst, s[copied:i]...), '\\', escape)
-		if escape == 'u' {
-			dst = append(dst, '0', '0', hexDigits[s[i]>>4], hexDigits[s[i]&15])
-		}
-		copied = i + 1
-	}
-	return append(dst, s[copied:]...)
-}
-
-const hexDigits = "0123456789abcdef"
-
-// escapes has, for each byte, what follows the backslash when JSON cannot hold it as it is (u: four hexadecimal digits follow).
-var escapes = func() (t [256]byte) {
-	for c := range byte(0x20) {
-		t[c] = 'u'
-	}
-	t['\b'], t['\f'], t['\n'], t['\r'], t['\t'] = 'b', 'f', 'n', 'r', 't'
-	t['"'], t['\\'] = '"', '\\'
-	return t
-}()

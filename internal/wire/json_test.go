@@ -56,6 +56,36 @@ func TestEscapes(t *testing.T) {
 	}
 }
 
+// Escaped agrees with AppendString whatever stands behind a word, and for every byte at every place of it.
+func TestEscaped(t *testing.T) {
+	for n := range 20 {
+		for at := range max(n, 1) {
+			for c := range 256 {
+				for _, capacity := range []int{n, 15, 16, 40} {
+					room := []byte(strings.Repeat(string(rune(at%2*0x7f)), max(capacity, n))) // NUL or DEL behind it
+					word := room[:n:len(room)]
+					for i := range word {
+						word[i] = "a!#[]\x7f\xff\x80"[(i+c)%8]
+					}
+					if n > 0 {
+						word[at] = byte(c)
+					}
+					want := AppendString(nil, word)
+					got := Escaped([]byte{'"'}, word)
+					if got == nil {
+						got = append([]byte{'"'}, word...)
+					} else if len(got) == n+1 {
+						t.Fatalf("%q needs no escape", word)
+					}
+					if got = append(got, '"'); !bytes.Equal(got, want) {
+						t.Fatalf("Escaped(%q), capacity %d: %s, want %s", word, cap(word), got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // randomWord returns words of every kind: plain, quoted, control characters, all planes, long ones.
 func randomWord(random *rand.Rand) string {
 	var b strings.Builder
@@ -107,6 +137,13 @@ func TestAgreesWithEncodingJSON(t *testing.T) {
 		word := randomWord(random)
 		want := Count{WindowStart: utc(from), WindowEnd: utc(from + 1 + natural()>>30), Word: word, Count: max(1, natural())}
 		line := AppendCount(nil, from, want.WindowEnd.UnixMilli(), []byte(word), want.Count)
+		text := Escaped(nil, []byte(word))
+		if text == nil {
+			text = []byte(word)
+		}
+		if parts := fmt.Appendf(nil, "%s%s%s%d%s", AppendCountHead(nil, from, want.WindowEnd.UnixMilli()), text, CountMiddle, want.Count, CountTail); !bytes.Equal(parts, line) {
+			t.Fatalf("%s of parts, want %s", parts, line)
+		}
 		if bytes.ContainsAny(line, "\n\r") {
 			t.Fatalf("more than one line: %q", line)
 		}
@@ -160,6 +197,7 @@ func TestNoAllocations(t *testing.T) {
 		"AppendBatch":   func() { dst = AppendBatch(dst[:0], golden) },
 		"AppendTime":    func() { dst = AppendTime(dst[:0], start+123) },
 		"AppendString":  func() { dst = AppendString(dst[:0], word) },
+		"Escaped":       func() { dst = Escaped(dst[:0], word) },
 		"ParseCountRow": func() { _ = ParseCountRow(plain, &row) },
 	} {
 		if allocated := testing.AllocsPerRun(100, f); allocated != 0 {

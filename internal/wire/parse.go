@@ -53,9 +53,9 @@ func scanCount(data []byte, row *CountRow) bool {
 	row.WindowEnd = s.time()
 	s.skip(countWord)
 	row.Word = s.text()
-	s.skip(countCount)
+	s.skip(CountMiddle)
 	row.Count = s.natural()
-	s.last("}")
+	s.last(CountTail)
 	return !s.bad
 }
 

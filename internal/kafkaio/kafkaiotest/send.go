@@ -68,11 +68,18 @@ func testSend(f *fixture) {
 	if ack := f.send(f.producer(f.client, created), 0, "x"); ack.AppendTime != -1 {
 		f.Errorf("append time %d on a topic with CreateTime", ack.AppendTime)
 	}
-	compressed, _ := batch(strings.Repeat("compressed ", 1000), "d").Compress(nil)
-	if _, err := p.Send(f.ctx, 1, compressed); err != nil {
+	want := []string{"a", "b", "c"}
+	var pattern kafkaio.PatternBatch
+	pattern.Begin(before, kafkaio.Pattern{Head: []byte("it is "), Middle: " o'clock ", Tail: " times"})
+	for i := range 100 {
+		text := strings.Repeat("later ", i)
+		pattern.Append([]byte(text), nil, int64(i))
+		want = append(want, fmt.Sprintf("it is %s o'clock %d times", text, i))
+	}
+	if _, err := p.Send(f.ctx, 1, pattern.Seal()); err != nil {
 		f.Error("compressed:", err)
 	}
-	f.wantCommitted(topic, nil, []string{"a", "b", "c", strings.Repeat("compressed ", 1000), "d"})
+	f.wantCommitted(topic, nil, want)
 }
 
 // testSendAnswerLost: the broker has the batch, but the producer does not know.

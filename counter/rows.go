@@ -1,0 +1,85 @@
+package counter
+
+import (
+	"wordcount/counter/words"
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+// rows fills record batches with the rows of windows, up to a topic's limit.
+type rows struct {
+	max     int
+	full    []*kafkaio.PatternBatch
+	open    *kafkaio.PatternBatch // nil: none
+	sealed  []*kafkaio.RecordBatch
+	bytes   int // in all of them, before compression
+	spare   []*kafkaio.PatternBatch
+	head    []byte
+	escaped []byte
+}
+
+// write adds the rows of a window; now is the time of their records, ms since the epoch.
+func (r *rows) write(start, end, now int64, counts *words.Table) {
+	r.head = wire.AppendCountHead(r.head[:0], start, end)
+	pattern := kafkaio.Pattern{Head: r.head, Middle: wire.CountMiddle, Tail: wire.CountTail}
+	const countMax = 20
+	common := len(r.head) + len(wire.CountMiddle) + countMax + len(wire.CountTail) + kafkaio.RecordOverhead
+	begun := false
+	for word, count := range counts.All {
+		text := wire.Escaped(r.escaped[:0], word)
+		size := common + 2*len(word)
+		if text != nil {
+			r.escaped = text
+			size = common + len(word) + len(text)
+		}
+		if r.open != nil && r.open.Size()+size > r.max {
+			r.seal()
+			begun = false
+		}
+		if !begun {
+			r.begin(now, pattern)
+			begun = true
+		}
+		r.open.Append(word, text, count)
+		r.bytes += size
+	}
+}
+
+// begin has a batch go on with a window.
+func (r *rows) begin(now int64, pattern kafkaio.Pattern) {
+	if r.open == nil {
+		if last := len(r.spare) - 1; last >= 0 {
+			r.open, r.spare = r.spare[last], r.spare[:last]
+		} else {
+			r.open = new(kafkaio.PatternBatch)
+		}
+	}
+	r.open.Begin(now, pattern)
+}
+
+// seal ends the batch that is being filled.
+func (r *rows) seal() {
+	r.full, r.sealed = append(r.full, r.open), append(r.sealed, r.open.Seal())
+	r.open = nil
+}
+
+// all returns the batches, none of them empty.
+func (r *rows) all() []*kafkaio.RecordBatch {
+	if r.open != nil {
+		r.seal()
+	}
+	return r.sealed
+}
+
+// sent empties rows when all batches were sent. Those of a transaction that failed may still be on their way: they are left to
+// whoever has them.
+func (r *rows) sent() {
+	const maxSpare = 8 // of a transaction of transactionBytes
+	for _, b := range r.full[:min(len(r.full), maxSpare-len(r.spare))] {
+		b.Reset()
+		r.spare = append(r.spare, b)
+	}
+	clear(r.full)
+	clear(r.sealed)
+	r.full, r.sealed, r.bytes = r.full[:0], r.sealed[:0], 0
+}

@@ -1,0 +1,236 @@
+package kafkaio
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/klauspost/compress/snappy"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+)
+
+// row is a record that follows a pattern.
+type row struct {
+	time      int64
+	pattern   *Pattern
+	key, text []byte // nil text: the key
+	number    int64
+}
+
+func (r row) value() []byte {
+	text := r.text
+	if text == nil {
+		text = r.key
+	}
+	return fmt.Appendf(nil, "%s%s%s%d%s", r.pattern.Head, text, r.pattern.Middle, r.number, r.pattern.Tail)
+}
+
+// fill writes rows into a batch, and the same records into a plain one.
+func fill(b *PatternBatch, rows []row) (plain *RecordBatch) {
+	plain = new(RecordBatch)
+	for i, r := range rows {
+		if i == 0 || r.time != rows[i-1].time || r.pattern != rows[i-1].pattern {
+			b.Begin(r.time, *r.pattern)
+		}
+		b.Append(r.key, r.text, r.number)
+		plain.Append(r.time, r.key, r.value())
+	}
+	return plain
+}
+
+// checkPattern compares what a decoder that knows nothing of patterns makes of a batch with the plain one.
+func checkPattern(t *testing.T, b *PatternBatch, rows []row) {
+	t.Helper()
+	plain := fill(b, rows)
+	if b.Size() != plain.Size() {
+		t.Errorf("Size %d, want %d", b.Size(), plain.Size())
+	}
+	sealed := b.Seal()
+	if b.Size() != plain.Size() || sealed.Len() != len(rows) {
+		t.Errorf("Size %d, Len %d after Seal, want %d, %d", b.Size(), sealed.Len(), plain.Size(), len(rows))
+	}
+	if most := plain.Size() + len(rows)*RecordOverhead; sealed.Size() > most {
+		t.Errorf("%d bytes to be sent, %d at most", sealed.Size(), most)
+	}
+	got, err := snappy.Decode(nil, sealed.buf[batchHeader:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := plain.buf[batchHeader:]; !bytes.Equal(got, want) {
+		i := 0
+		for i < min(len(got), len(want)) && got[i] == want[i] {
+			i++
+		}
+		t.Fatalf("%d bytes, want %d, other ones from %d on:\n%q\n%q", len(got), len(want), i, got[i:min(i+50, len(got))], want[i:min(i+50, len(want))])
+	}
+	sent, same := sealed.encode(1, 2, 3, false), plain.encode(1, 2, 3, false)
+	if !bytes.Equal(sent[offLastOffsetDelta:batchHeader], same[offLastOffsetDelta:batchHeader]) {
+		t.Errorf("header %x, want %x", sent[:batchHeader], same[:batchHeader])
+	}
+}
+
+func patternOf(head, middle, tail string) *Pattern { return &Pattern{[]byte(head), middle, tail} }
+
+var countPattern = patternOf(`{"window_start":"2026-01-21T21:25:25Z","window_end":"2026-01-21T21:25:30Z","word":"`, `","count":`, `}`)
+
+// englishRows have words as long as those of English, half of them once, a few often.
+func englishRows(n int) []row {
+	random := rand.New(rand.NewPCG(1, 1))
+	rows := make([]row, n)
+	for i := range rows {
+		word := make([]byte, random.IntN(5)+random.IntN(5)+random.IntN(5)+2, 20)
+		for j := range word {
+			word[j] = 'a' + byte(random.IntN(26))
+		}
+		rows[i] = row{1000, countPattern, word, nil, 1 + int64(0.7*random.ExpFloat64()*math.Exp(random.ExpFloat64()))}
+	}
+	return rows
+}
+
+func TestPatternBatch(t *testing.T) {
+	word := func(n int) []byte { return bytes.Repeat([]byte{'w'}, n) }
+	bare, long := patternOf("", ":", ""), patternOf(string(word(5000)), string(word(200)), string(word(100)))
+	for _, test := range []struct {
+		name string
+		rows []row
+	}{
+		{"one", []row{{5, countPattern, word(5), nil, 3}}},
+		{"empty and short words", []row{{5, countPattern, word(0), nil, 1}, {5, countPattern, word(1), nil, 1}, {5, countPattern, word(3), nil, 1}, {5, countPattern, word(4), nil, 1}}},
+		{"escaped", []row{{5, countPattern, []byte(`"`), []byte(`\"`), 1}, {5, countPattern, []byte(`a"`), []byte(`a\"`), 1}, {5, countPattern, word(5), []byte{}, 1}}},
+		{"numbers", []row{{5, countPattern, word(5), nil, 0}, {5, countPattern, word(5), nil, 9}, {5, countPattern, word(5), nil, 10}, {5, countPattern, word(5), nil, 10},
+			{5, countPattern, word(5), nil, 99}, {5, countPattern, word(5), nil, 99}, {5, countPattern, word(5), nil, 100}, {5, countPattern, word(5), nil, math.MaxInt64}, {5, countPattern, word(5), nil, 1}}},
+		{"times", []row{{5000, countPattern, word(5), nil, 1}, {5000, countPattern, word(5), nil, 1}, {9000, countPattern, word(5), nil, 1}, {9000, countPattern, word(5), nil, 1}, {-7, countPattern, word(5), nil, 1}}},
+		{"patterns", []row{{5, countPattern, word(5), nil, 1}, {5, bare, word(5), nil, 1}, {5, bare, word(5), nil, 1}, {5, bare, word(5), nil, 1}, {5, long, word(5), nil, 1}, {5, long, word(5), nil, 1}, {5, long, word(5), nil, 1}}},
+		{"a word too long to copy from in front of it", []row{{5, countPattern, word(5), nil, 1}, {5, countPattern, word(70_000), nil, 1}, {5, countPattern, word(5), nil, 1}, {5, countPattern, word(5), nil, 1}}},
+		{"many", englishRows(7000)},
+	} {
+		t.Run(test.name, func(t *testing.T) { checkPattern(t, new(PatternBatch), test.rows) })
+	}
+}
+
+// randomRows have few letters and patterns, so that what a row repeats is often the wrong one's.
+func randomRows(random *rand.Rand) (rows []row) {
+	patterns := []*Pattern{countPattern, patternOf("", ",", ""), patternOf("h", "", "t"), patternOf(string(bytes.Repeat([]byte("head"), random.IntN(100))), "m", "")}
+	r := row{time: random.Int64N(1 << 40), pattern: patterns[0]}
+	longest := 1 << random.IntN(17)
+	for range 1 + random.IntN(300) {
+		if random.IntN(50) == 0 {
+			r.time += random.Int64N(1<<20) - 1<<19
+		}
+		if random.IntN(50) == 0 {
+			r.pattern = patterns[random.IntN(len(patterns))]
+		}
+		n := random.IntN(20)
+		if random.IntN(10) == 0 {
+			n = random.IntN(longest)
+		}
+		r.key, r.text = make([]byte, n, n+random.IntN(20)), nil
+		for i := range r.key {
+			r.key[i] = 'a' + byte(random.IntN(2))
+		}
+		if random.IntN(5) == 0 {
+			r.text = append(bytes.Clone(r.key), "\\u0001"...)[random.IntN(n+1):]
+		}
+		r.number = random.Int64() >> random.IntN(63)
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// In one batch used again and again, nothing of what it had before is left.
+func TestPatternBatchAgain(t *testing.T) {
+	var b PatternBatch
+	for seed := range uint64(150) {
+		checkPattern(t, &b, randomRows(rand.New(rand.NewPCG(seed, 1))))
+		b.Reset()
+		if b.Size() > batchHeader || t.Failed() {
+			t.Fatalf("seed %d; %d bytes after Reset", seed, b.Size())
+		}
+	}
+}
+
+func FuzzPatternBatch(f *testing.F) {
+	f.Add([]byte("a few words and\x00\x01\xff such"), byte(3), uint64(12))
+	f.Add(bytes.Repeat([]byte("again "), 30), byte(90), uint64(1))
+	f.Fuzz(func(t *testing.T, words []byte, head byte, number uint64) {
+		pattern := patternOf(string(bytes.Repeat([]byte{head}, int(head))), "=", "")
+		var rows []row
+		for i, word := range bytes.Split(words, []byte(" ")) {
+			r := row{int64(number >> 40), pattern, word, nil, int64(number >> (i % 60) & math.MaxInt64)}
+			if i%7 == 3 {
+				r.text = []byte("escaped")
+			}
+			rows = append(rows, r)
+		}
+		checkPattern(t, new(PatternBatch), rows)
+	})
+}
+
+// TestPatternBatchIsKafkas has kafka-go's own decoder read the batch.
+func TestPatternBatchIsKafkas(t *testing.T) {
+	rows := englishRows(1000)
+	var b PatternBatch
+	fill(&b, rows)
+	encoded := b.Seal().encode(77, 3, 1000, true)
+	set := protocol.RecordSet{}
+	if _, err := set.ReadFrom(bytes.NewBuffer(append(appendInt32(nil, int32(len(encoded))), encoded...))); err != nil {
+		t.Fatal(err)
+	}
+	if set.Attributes.Compression() != kafka.Snappy {
+		t.Errorf("attributes %v", set.Attributes)
+	}
+	batch := set.Records.(*protocol.RecordStream).Records[0].(*protocol.RecordBatch)
+	for i, want := range rows {
+		r, err := batch.ReadRecord()
+		if err != nil {
+			t.Fatalf("record %d: %v", i, err)
+		}
+		if key, value := content(t, r.Key), content(t, r.Value); r.Offset != int64(i) || !bytes.Equal(key, want.key) || !bytes.Equal(value, want.value()) {
+			t.Fatalf("record %d at offset %d: %q %q", i, r.Offset, key, value)
+		}
+	}
+}
+
+// It does what it is for: as small as a snappy encoder that looks for what is repeated, within a few percent.
+func TestPatternBatchIsSmall(t *testing.T) {
+	var b PatternBatch
+	plain := fill(&b, englishRows(7000))
+	searched := snappy.Encode(nil, plain.buf[batchHeader:])
+	if size := b.Seal().Size(); size > len(searched)*103/100 || size > plain.Size()/4 {
+		t.Errorf("%d bytes of %d are left; after a search for them %d", size, plain.Size(), len(searched))
+	}
+}
+
+// Literals of all lengths around the steps of their tags.
+func TestSnappyLiterals(t *testing.T) {
+	for _, n := range []int{0, 1, 59, 60, 61, 255, 256, 257, 1<<16 - 1, 1 << 16, 1<<16 + 1, 1 << 20} {
+		text := bytes.Repeat([]byte("literal"), n/7+1)[:n]
+		block, at := openLiteral(binary.AppendUvarint(nil, uint64(n)))
+		if got, err := snappy.Decode(nil, closeLiteral(append(block, text...), at)); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("%d bytes became %d, %v", n, len(got), err)
+		}
+	}
+}
+
+func BenchmarkPatternBatch(b *testing.B) {
+	rows := englishRows(1 << 13)
+	b.ReportAllocs()
+	var batch PatternBatch
+	bytes := 0
+	for i := range b.N {
+		if i%len(rows) == 0 {
+			if i > 0 {
+				bytes = batch.Seal().Size()
+			}
+			batch.Reset()
+			batch.Begin(1000, *countPattern)
+		}
+		r := &rows[i%len(rows)]
+		batch.Append(r.key, nil, r.number)
+	}
+	b.ReportMetric(float64(bytes)/float64(len(rows)), "B/row")
+}
