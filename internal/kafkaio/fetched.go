@@ -200,10 +200,13 @@ func (f *Fetched) nextBatch() bool {
 	return false
 }
 
-// varint decodes a zigzag varint and returns how many bytes it took, ≤ 0 when there is none.
+// varint decodes a zigzag varint and returns how many bytes it took, ≤ 0 when there is none. Those of one and two bytes take the same
+// way through the processor: which of them a line's length needs is anybody's guess.
 func varint(b []byte) (int64, int) {
-	if len(b) > 0 && b[0] < 0x80 {
-		return int64(b[0]>>1) ^ -int64(b[0]&1), 1
+	if len(b) >= 2 && b[0]&b[1] < 0x80 {
+		two := uint64(b[0] >> 7)
+		u := uint64(b[0]&0x7f) | uint64(b[1])<<7&-two
+		return int64(u>>1) ^ -int64(u&1), 1 + int(two)
 	}
 	return binary.Varint(b)
 }
