@@ -1,6 +1,7 @@
 package kafkaio
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 
@@ -36,8 +37,26 @@ func TestPartitionIsKafkas(t *testing.T) {
 	}
 }
 
+// What stands behind a key, and how much, is of no matter.
+func TestMurmur2OfShortKeys(t *testing.T) {
+	text := []byte("\xff\x80 sixteen bytes and some more of them")
+	for n := range 20 {
+		for capacity := n; capacity < len(text); capacity++ {
+			if got, want := murmur2(text[:n:capacity]), murmur2(bytes.Clone(text[:n])[:n:n]); got != want {
+				t.Fatalf("%q with a capacity of %d: %d, want %d", text[:n], capacity, got, want)
+			}
+		}
+	}
+}
+
 func BenchmarkPartition(b *testing.B) {
-	for b.Loop() {
-		Partition([]byte("streaming"), 4)
+	text := bytes.Repeat([]byte("words"), 10)
+	random := rand.New(rand.NewPCG(1, 2))
+	lengths := make([]int, 1<<18) // more than the processor learns
+	for i := range lengths {
+		lengths[i] = random.IntN(14)
+	}
+	for i := 0; b.Loop(); i++ {
+		Partition(text[:lengths[i%len(lengths)]], 4)
 	}
 }

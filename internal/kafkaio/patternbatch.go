@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/segmentio/kafka-go/compress"
+
+	"wordcount/internal/short"
 )
 
 // Pattern is what the values of records have in common: a value is Head, a text, Middle, a number in decimal, Tail.
@@ -89,7 +91,7 @@ func (b *PatternBatch) Append(key, text []byte, number int64) {
 	buf = appendLength(buf, int(b.count))
 	buf = appendLength(buf, len(key))
 	keyAt := b.at + offsetLen + keyLen
-	buf = appendShort(buf, key)
+	buf = short.Append(buf, key)
 	buf = appendLength(buf, value)
 	b.at = keyAt + len(key) + valueLen
 
@@ -107,7 +109,7 @@ func (b *PatternBatch) Append(key, text []byte, number int64) {
 		buf = appendCopy(buf, b.at-keyAt, len(text))
 	} else {
 		buf, literal = openLiteral(buf)
-		buf = closeLiteral(appendShort(buf, text), literal)
+		buf = closeLiteral(short.Append(buf, text), literal)
 	}
 	b.at += len(text)
 	b.buf = buf
@@ -204,17 +206,6 @@ func (b *PatternBatch) Seal() *RecordBatch {
 
 // Reset empties the batch and keeps its buffer.
 func (b *PatternBatch) Reset() { b.buf, b.count, b.at, b.digits = b.buf[:0], 0, 0, 0 }
-
-// appendShort appends a part that is mostly short: 16 bytes at once where there are so many behind it, whatever they are.
-func appendShort(dst, part []byte) []byte {
-	const most = 16
-	n := len(dst)
-	if len(part) > most || cap(part) < most || cap(dst)-n < most {
-		return append(dst, part...)
-	}
-	*(*[most]byte)(dst[n : n+most]) = *(*[most]byte)(part[:most])
-	return dst[:n+len(part)]
-}
 
 // lengthLen is varintLen for a number ≥ 0 that is mostly small.
 func lengthLen(n int) int {

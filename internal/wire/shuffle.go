@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"wordcount/internal/short"
 )
 
 // The shuffle topic's records: what a combine task tells the reduce tasks. A record is
@@ -49,7 +51,7 @@ func AppendPartial(dst []byte, p Partial) []byte {
 // AppendEntry adds a word and its count to a partial record.
 func AppendEntry(dst, word []byte, count int64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(word)))
-	dst = append(dst, word...)
+	dst = short.Append(dst, word)
 	return binary.AppendUvarint(dst, uint64(count))
 }
 
