@@ -1,0 +1,142 @@
+package counter
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"wordcount/counter/combine"
+	"wordcount/counter/reduce"
+	"wordcount/counter/tokenize"
+	"wordcount/counter/window"
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+// BenchmarkDrain: what a line of a backlog costs in all that a counter does with it but talk to Kafka, on one core. On a machine that
+// others use, compare the least of many runs.
+func BenchmarkDrain(b *testing.B) {
+	const windows, lines = 4, 300_000 // in each
+	d := drain{lines: logOfLines(windows, lines)}
+	b.ResetTimer()
+	for range b.N {
+		d.run(b)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*windows*lines), "ns/line")
+	b.ReportMetric(float64(d.rowBytes)/float64(d.rowCount), "B/row")
+}
+
+const (
+	drainSlots = 4
+	drainTime  = aTime + 1000*anInterval // of the clock, behind all lines
+)
+
+// drain is a counter with all slots.
+type drain struct {
+	lines              [drainSlots][][]byte // record batches
+	rowBytes, rowCount int
+
+	combiners [drainSlots]*combine.Combiner
+	packers   [drainSlots][]packer
+	reduces   [drainSlots]*reduceTask
+	offsets   [drainSlots]int64 // of the shuffle topic
+}
+
+func (d *drain) run(b *testing.B) {
+	d.rowBytes, d.rowCount = 0, 0
+	tokenizer, err := tokenize.New("space")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for s := range drainSlots {
+		d.combiners[s] = combine.New(combine.Config{Slot: s, Interval: anInterval, Partitions: drainSlots, CreateTime: true, Tokenizer: tokenizer}, 1)
+		d.combiners[s].Start(aTime)
+		d.packers[s] = newPackers(drainSlots, 1<<20)
+		d.reduces[s] = &reduceTask{task: task{job: &job{partitions: drainSlots, createTime: true}, slot: int32(s)},
+			reducer: reduce.New(reduce.Config{Interval: anInterval, Partitions: drainSlots}, &wire.ReduceState{Closed: aTime}, 0),
+			rows:    rows{max: 1 << 20}, ends: packer{max: 1 << 20}}
+		d.offsets[s] = 0
+	}
+	const fetch = 10 // batches
+	for at := 0; at < len(d.lines[0]); at += fetch {
+		for s, c := range d.combiners {
+			for _, batch := range d.lines[s][at:min(at+fetch, len(d.lines[s]))] {
+				walk(b, batch, 0, func(rec *kafkaio.Record) { c.Line(0, rec.Time, drainTime, rec.Value) })
+			}
+			if c.Closes() {
+				d.flush(b, s)
+			}
+		}
+	}
+}
+
+// flush hands a slot's counts to the reduces and closes what is due.
+func (d *drain) flush(b *testing.B, slot int) {
+	d.combiners[slot].Flush(maxRecord, drainSlots, func(q int, record []byte) { d.packers[slot][q].append(drainTime, nil, record) })
+	for q, r := range d.reduces {
+		for _, batch := range d.packers[slot][q].all() {
+			walk(b, encodeBatch(batch, batchHeader{base: d.offsets[q], appendTime: -1}), d.offsets[q], func(rec *kafkaio.Record) {
+				if err := r.reducer.Apply(rec.Offset, rec.Value); err != nil {
+					b.Fatal(err)
+				}
+			})
+			d.offsets[q] += int64(batch.Len())
+		}
+		d.packers[slot][q].sent()
+		for w, _, ok := r.reducer.Close(); ok; w, _, ok = r.reducer.Close() {
+			r.write(w, drainTime)
+			d.rowCount += w.Counts.Len()
+		}
+		for _, batch := range r.rows.all() {
+			d.rowBytes += len(encodeBatch(batch, batchHeader{appendTime: -1}))
+		}
+		r.rows.sent()
+		r.ends.sent()
+	}
+}
+
+// walk reads a batch as if it had been fetched.
+func walk(b *testing.B, batch []byte, position int64, each func(*kafkaio.Record)) {
+	const end = 1 << 60
+	f := newFetched(topicPartition{}, position, 0, end, end, time.Time{}, batch, nil, nil)
+	var rec kafkaio.Record
+	for f.Next(&rec) {
+		each(&rec)
+	}
+	if f.Err() != nil {
+		b.Fatal(f.Err())
+	}
+}
+
+// logOfLines makes the lines of each slot, and one behind them that closes the last window: ten words as long as those of English, by
+// Zipf's law, 150,000 different ones in a window of 300,000 lines.
+func logOfLines(windows, lines int) (batches [drainSlots][][]byte) {
+	random := rand.New(rand.NewPCG(1, 1))
+	vocabulary := make([][]byte, 170_000)
+	for i := range vocabulary {
+		word := make([]byte, min(random.IntN(5)+random.IntN(5)+random.IntN(5)+2, 2+i/20))
+		for j := range word {
+			word[j] = 'a' + byte(random.IntN(26))
+		}
+		vocabulary[i] = word
+	}
+	zipf := rand.NewZipf(random, 1.05, 5, uint64(len(vocabulary)-1))
+	interval := window.Interval(anInterval)
+	for s := range batches {
+		var batch kafkaio.RecordBatch
+		for i := s; i <= windows*lines; i += drainSlots {
+			var line []byte
+			for range 10 {
+				line = append(append(line, vocabulary[zipf.Uint64()]...), ' ')
+			}
+			batch.Append(aTime+int64(i)*int64(interval)/int64(lines), nil, line[:len(line)-1])
+			if batch.Len() == 1000 {
+				batches[s] = append(batches[s], encodeBatch(&batch, batchHeader{appendTime: -1}))
+				batch.Reset()
+			}
+		}
+		batch.Append(aTime+int64(windows)*anInterval, nil, []byte("end"))
+		batches[s] = append(batches[s], encodeBatch(&batch, batchHeader{appendTime: -1}))
+	}
+	return batches
+}
