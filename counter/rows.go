@@ -6,13 +6,14 @@ import (
 	"wordcount/internal/wire"
 )
 
-// rows fills record batches with the rows of windows, up to a topic's limit.
+// rows fills record batches with the rows of windows, up to a topic's limit. The limit holds without compression too, so that a reader needs
+// no more memory for a batch than the topic's settings say.
 type rows struct {
 	max     int
 	full    []*kafkaio.PatternBatch
 	open    *kafkaio.PatternBatch // nil: none
 	sealed  []*kafkaio.RecordBatch
-	bytes   int // in all of them, before compression
+	bytes   int // in all of them at most, before compression
 	spare   []*kafkaio.PatternBatch
 	head    []byte
 	escaped []byte

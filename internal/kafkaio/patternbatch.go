@@ -13,21 +13,21 @@ import (
 // Pattern is what the values of records have in common: a value is Head, a text, Middle, a number in decimal, Tail.
 type Pattern struct {
 	Head         []byte
-	Middle, Tail string // not both empty
+	Middle, Tail string
 }
 
 // PatternBatch is a record batch under construction whose records follow a pattern, compressed while it is written: what a record
 // has in common with those before it is known, so nothing of that is written out to be searched for. The compression is snappy,
 // one block without the Java library's frame, which every client reads. The zero value is ready; Begin comes first.
 //
-// A record's bytes are, in the order of its batch: its lead (size, attributes, time), offset, key, value and no headers. In the block
-// stand
+// The content, which the block expands to, has for each record its lead (size, attributes, time), its offset, key and value, and that there
+// are no headers. The block has for each
 //
-//	a copy of the last time a record with this lead followed one with that number, or less of it and the rest as it is: the end of the
-//	record before (Middle, number, Tail, no headers) and the lead
-//	offset, key, and the length of the value, as they are
-//	a copy of the Head of the record before
-//	a copy of the key where the text is the same, else the text as it is
+//   - a copy of the end of the record before (Middle, number, Tail, no headers) together with the lead, from where this lead followed that
+//     number last; else a copy of as much of it as is found again, and the rest as it is
+//   - the offset, the key, and the length of the value as they are
+//   - a copy of the Head of the record before
+//   - a copy of the key where the text is the same, else the text as it is
 type PatternBatch struct {
 	buf      []byte // room for preamble and header, then the block's elements
 	count    int32
@@ -36,7 +36,7 @@ type PatternBatch struct {
 	pattern  Pattern
 	lead     []byte // of each record, behind its size
 
-	// Places are counted in the content, which is what the block expands to. There, 0 is the first record's: nothing is copied from it.
+	// Places are counted in the content. 0 is nowhere: the first record's size stands there.
 	at     int   // length of the content, without the end of the last record
 	number int64 // in that end
 	digits int   // of number; 0: no end is missing
