@@ -6,6 +6,7 @@ import "unsafe"
 type Spares struct {
 	tables []*Table
 	bytes  int
+	words  int // of the table that came last
 }
 
 const (
@@ -13,11 +14,11 @@ const (
 	smallSpares = 4 << 20 // bytes
 )
 
-// Take returns an empty table.
+// Take returns an empty table. One that is new takes at once what the last one's words took, when it gets its first.
 func (s *Spares) Take() *Table {
 	last := len(s.tables) - 1
 	if last < 0 {
-		return new(Table)
+		return &Table{expected: s.words}
 	}
 	t := s.tables[last]
 	s.tables = s.tables[:last]
@@ -27,6 +28,7 @@ func (s *Spares) Take() *Table {
 
 // Put takes a table that nobody uses any more.
 func (s *Spares) Put(t *Table) {
+	s.words = t.Len()
 	if len(t.entries) == 0 || len(s.tables) >= alwaysSpare && s.bytes+t.room() > smallSpares {
 		return
 	}

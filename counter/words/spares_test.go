@@ -42,3 +42,20 @@ func TestSparesDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A new table has room at once for as many words as the one before had.
+func TestSparesExpect(t *testing.T) {
+	var s Spares
+	s.Put(filled(new(Table), 5000))
+	s.Take()
+	table := s.Take()
+	if table.entries != nil {
+		t.Error("a table without words takes memory")
+	}
+	if filled(table, 1); len(table.entries) != 8192 {
+		t.Errorf("%d entries for 5000 words", len(table.entries))
+	}
+	if filled(table, 7000); table.Len() != 7000 || len(table.entries) != 16384 {
+		t.Errorf("%d entries for %d words", len(table.entries), table.Len())
+	}
+}

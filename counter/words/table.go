@@ -21,8 +21,9 @@ type Table struct {
 	long    []byte // the words that do not fit their entry, one after the other
 
 	queue   [queued]addition
-	waiting int   // how many of queue are still to be counted
-	touched int64 // keeps the compiler from leaving out what only looks at entries
+	waiting int // how many of queue are still to be counted
+
+	expected int // words; the first room is for so many
 }
 
 // Span is where a word stands in a text.
@@ -135,8 +136,8 @@ func (t *Table) push(k key, n int64) (full bool) {
 	return t.waiting == queued
 }
 
-// count counts the words that wait. Its first two loops have no branches: nothing that a word's entry holds decides whether
-// the processor goes on to the next one, and so it waits for many at a time.
+// count counts the words that wait. Its first loop has no branches: nothing that a word's entry holds decides whether the processor
+// goes on to the next one.
 func (t *Table) count() {
 	if t.waiting == 0 {
 		return
@@ -145,9 +146,7 @@ func (t *Table) count() {
 	queue, entries := t.queue[:t.waiting], t.entries
 	t.waiting = 0
 	mask := uint64(len(entries) - 1)
-	for i := range queue {
-		t.touched |= entries[queue[i].hash&mask].count
-	}
+	prefetch(queue, entries)
 	var missed [queued]uint8 // which of queue are not where they should be
 	misses := 0
 	for i := range queue {
@@ -216,8 +215,12 @@ func (t *Table) makeRoom() {
 	if t.words < len(t.entries)/4*3 {
 		return
 	}
+	size := max(2*len(t.entries), firstSize)
+	for size/4*3 <= t.expected {
+		size *= 2
+	}
 	old := t.entries
-	t.entries = make([]entry, max(2*len(old), firstSize))
+	t.entries = make([]entry, size)
 	mask := uint64(len(t.entries) - 1)
 	for _, e := range old {
 		if e.count == 0 {
