@@ -23,7 +23,7 @@ type broker interface {
 // transactional is a *kafkaio.Transactional.
 type transactional interface {
 	Settle(ctx context.Context, group string, partitions map[string][]int32) error
-	Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error)
+	Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error)
 }
 
 // reader is a *kafkaio.Reader.

@@ -43,8 +43,8 @@ func (t *memoryTransactional) Settle(ctx context.Context, _ string, _ map[string
 }
 
 // Commit goes through the steps of (*kafkaio.Transactional).Commit.
-func (t *memoryTransactional) Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
-	acks, err := t.write(ctx, gen, outputs, offsets)
+func (t *memoryTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+	acks, err := t.write(ctx, in, outputs, offsets)
 	t.client.kafka.schedule.trace("%s writes %s epoch %d: %d outputs, offsets %v: %v", t.client.owner, t.id, t.epoch, len(outputs), offsets, err)
 	if err == nil {
 		if err = t.end(ctx, true); err == nil {
@@ -56,7 +56,7 @@ func (t *memoryTransactional) Commit(ctx context.Context, gen kafkaio.Generation
 	return nil, fmt.Errorf("transaction of %s: %w", t.id, err)
 }
 
-func (t *memoryTransactional) write(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
 	k := t.client.kafka
 	err := t.step(ctx, "add partitions", func(txn *memoryTransaction) error {
 		for _, o := range outputs {
@@ -90,13 +90,26 @@ func (t *memoryTransactional) write(ctx context.Context, gen kafkaio.Generation,
 	if len(offsets) == 0 {
 		return acks, nil
 	}
-	return acks, t.step(ctx, "commit offsets", func(txn *memoryTransaction) error {
-		if gen.ID != k.generation || !k.members[gen.MemberID] {
-			return kafkaio.ErrNotMember
+	patience, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for gen := in.Now(); ; {
+		over := false
+		err := t.step(ctx, "commit offsets", func(txn *memoryTransaction) error {
+			if over = gen.ID != k.generation; over || !k.members[gen.MemberID] {
+				return kafkaio.ErrNotMember
+			}
+			txn.offsets = append(txn.offsets, offsets...)
+			return nil
+		})
+		if !over {
+			return acks, err
 		}
-		txn.offsets = append(txn.offsets, offsets...)
-		return nil
-	})
+		next, none := in.Next(patience, gen.ID)
+		if none != nil {
+			return acks, err
+		}
+		gen = next
+	}
 }
 
 func (t *memoryTransactional) end(ctx context.Context, commit bool) error {

@@ -34,9 +34,9 @@ func (t tappedTransactional) Settle(ctx context.Context, group string, partition
 	return t.transactional.Settle(ctx, group, partitions)
 }
 
-func (t tappedTransactional) Commit(ctx context.Context, gen kafkaio.Generation, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+func (t tappedTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
 	t.before(t.id, outputs, offsets)
-	return t.transactional.Commit(ctx, gen, outputs, offsets)
+	return t.transactional.Commit(ctx, in, outputs, offsets)
 }
 
 // slotAtWork runs the tasks of slot 0 with partition 0 of the lines, and closes over when they have ended.

@@ -47,7 +47,7 @@ type task struct {
 	slot       int32
 	lines      []int32 // the slot's lines partitions
 	known      int     // every lines partition of the slot below this number is in lines
-	generation int32   // of the last commit
+	generation int32   // in which it has committed last
 	producer   transactional
 }
 
@@ -158,9 +158,7 @@ func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...
 	ctx, cancel := patient(ctx)
 	defer cancel()
 	start := time.Now()
-	here := t.place.now()
-	t.generation = here.ID
-	acks, err := t.producer.Commit(ctx, here.Generation, outputs, offsets)
+	acks, err := t.producer.Commit(ctx, t, outputs, offsets)
 	outcome := outcomeCommitted
 	switch {
 	case err == nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"wordcount/internal/kafkaio"
+	"wordcount/internal/kafkaio/kafkaiotest"
 )
 
 // TestFaults has the broker answer each request with each kind of error: what a retry mends is not seen by the caller,
@@ -102,7 +103,7 @@ func roundTrip(ctx context.Context, c *kafkaio.Client) (values []string, err err
 	}
 	offsets := []kafkaio.Offset{{Topic: "t", Offset: 7}}
 	outputs := []kafkaio.Output{{Topic: "t", Partition: 1, Batches: []*kafkaio.RecordBatch{one("committed")}}}
-	if _, err := p.Commit(ctx, kafkaio.Generation{Group: "g", ID: -1}, outputs, offsets); err != nil {
+	if _, err := p.Commit(ctx, kafkaiotest.Place{{Group: "g", ID: -1}}, outputs, offsets); err != nil {
 		return nil, err
 	}
 	if _, err = c.NewTransactional(ctx, "id"); err != nil {

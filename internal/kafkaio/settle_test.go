@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"wordcount/internal/kafkaio"
+	"wordcount/internal/kafkaio/kafkaiotest"
 )
 
 // TestSettleDecidesAsTheCoordinatorDid: in every partition and in the group.
@@ -52,7 +53,7 @@ func TestSettleDecidesAsTheCoordinatorDid(t *testing.T) {
 		if got != want || want != "nothing" && (!slices.Equal(partitions, []int32{0, 1}) || group != "g") {
 			t.Errorf("%s: %s in partitions %v and group %q, want %s", state, got, partitions, group, want)
 		}
-		if _, err := p.Commit(t.Context(), kafkaio.Generation{Group: "g", ID: -1}, nil, []kafkaio.Offset{{Topic: "t", Offset: 1}}); err != nil {
+		if _, err := p.Commit(t.Context(), kafkaiotest.Place{{Group: "g", ID: -1}}, nil, []kafkaio.Offset{{Topic: "t", Offset: 1}}); err != nil {
 			t.Errorf("%s: after it: %v", state, err)
 		}
 	}

@@ -20,6 +20,8 @@ const (
 	transactionTimeout = time.Minute
 	// requestPatience bounds the retries inside a transaction: past it the task is better started over.
 	requestPatience = 10 * time.Second
+	// generationPatience bounds the wait for the next generation inside a transaction: readers wait, too.
+	generationPatience = 2 * time.Second
 )
 
 // Errors of Transactional.Commit that say how to go on. Any other: the transaction did not happen or is undecided;
@@ -28,7 +30,7 @@ var (
 	// ErrFenced: another producer uses the transactional id. Nothing was written (unless all was, and the connection broke
 	// before the answer came). Who is still a member of the group (a heartbeat sent now succeeds) may start over.
 	ErrFenced = errors.New("fenced by another producer with the same transactional id")
-	// ErrNotMember: the group's generation is over for this member. Nothing was written. Join again.
+	// ErrNotMember: the group's generation is over for this member, and no other is known. Nothing was written. Join again.
 	ErrNotMember = errors.New("no longer a member of the group's generation")
 )
 
@@ -37,6 +39,13 @@ type Generation struct {
 	Group    string
 	ID       int32
 	MemberID string
+}
+
+// Place is where a member is in a consumer group, from generation to generation.
+type Place interface {
+	Now() Generation
+	// Next waits for a generation later than one, and returns ctx's error when none came before it ended.
+	Next(ctx context.Context, after int32) (Generation, error)
 }
 
 // Output is what a transaction writes to one partition: batches in order, none empty, each at most the topic's
@@ -81,11 +90,12 @@ func (c *Client) NewTransactional(ctx context.Context, id string) (*Transactiona
 }
 
 // Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. The transaction is open
-// only while it is sent. It returns the answers to each output's last batch (−1, −1 without one). After an error the
-// producer is void, and so are the batches: what was sent of them may still be on its way.
-func (t *Transactional) Commit(ctx context.Context, gen Generation, outputs []Output, offsets []Offset) ([]Ack, error) {
+// only while it is sent. A group that is on its way to its next generation is waited for, 2 s at most. It returns the answers to each
+// output's last batch (−1, −1 without one). After an error the producer is void, and so are the batches: what was sent of them may still
+// be on its way.
+func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {
 	t.begun, t.unanswered = false, false
-	acks, err := t.write(ctx, gen, outputs, offsets)
+	acks, err := t.write(ctx, in, outputs, offsets)
 	switch {
 	case err == nil && !t.begun: // nothing to write
 		return acks, nil
@@ -105,7 +115,7 @@ func (t *Transactional) Commit(ctx context.Context, gen Generation, outputs []Ou
 	return nil, fmt.Errorf("transaction of %s: %w", t.id, err)
 }
 
-func (t *Transactional) write(ctx context.Context, gen Generation, outputs []Output, offsets []Offset) ([]Ack, error) {
+func (t *Transactional) write(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {
 	if err := t.addPartitions(ctx, outputs); err != nil {
 		return nil, fmt.Errorf("add partitions: %w", err)
 	}
@@ -116,14 +126,18 @@ func (t *Transactional) write(ctx context.Context, gen Generation, outputs []Out
 		return err
 	})
 	if len(offsets) > 0 {
-		work.Go(func() error { return t.addGroup(ctx, gen.Group) })
+		group := in.Now().Group
+		work.Go(func() error { return t.addGroup(ctx, group) })
 	}
 	if err := work.Wait(); err != nil || len(offsets) == 0 {
 		return acks, err
 	}
 	// Not while batches are sent: the broker verifies both with the coordinator, and refuses one of two verifications that
 	// meet ("Unable to verify the partition has been added to the transaction"), which then has to come again.
-	return acks, t.commitOffsets(ctx, gen, offsets)
+	if err := t.commitOffsets(ctx, in, offsets); err != nil {
+		return nil, fmt.Errorf("commit offsets: %w", err)
+	}
+	return acks, nil
 }
 
 // call retries one request of the transaction within requestPatience and makes fencing one error.
@@ -144,7 +158,7 @@ func (t *Transactional) call(ctx context.Context, operation string, try func(con
 		case kafka.InvalidProducerEpoch, kafka.ProducerFenced, kafka.InvalidTransactionState, kafka.InvalidProducerIDMapping:
 			return fmt.Errorf("%w (%s)", ErrFenced, code.Title())
 		case kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.RebalanceInProgress, kafka.FencedInstanceID:
-			return fmt.Errorf("%w (%s)", ErrNotMember, code.Title())
+			return fmt.Errorf("%w (%w)", ErrNotMember, code)
 		}
 	}
 	return err
@@ -266,7 +280,24 @@ func (t *Transactional) produceRound(ctx context.Context, outputs []Output, due 
 	})
 }
 
-func (t *Transactional) commitOffsets(ctx context.Context, gen Generation, offsets []Offset) error {
+// commitOffsets commits in the present generation, or in a later one if that is over by now.
+func (t *Transactional) commitOffsets(ctx context.Context, in Place, offsets []Offset) error {
+	patience, cancel := context.WithTimeout(ctx, generationPatience)
+	defer cancel()
+	for gen := in.Now(); ; {
+		err := t.commitOffsetsIn(ctx, gen, offsets)
+		if !errors.Is(err, kafka.IllegalGeneration) && !errors.Is(err, kafka.RebalanceInProgress) {
+			return err
+		}
+		next, none := in.Next(patience, gen.ID)
+		if none != nil {
+			return err
+		}
+		gen = next
+	}
+}
+
+func (t *Transactional) commitOffsetsIn(ctx context.Context, gen Generation, offsets []Offset) error {
 	req := &txnoffsetcommit.Request{
 		TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch,
 		GroupID: gen.Group, GenerationID: gen.ID, MemberID: gen.MemberID,
@@ -281,7 +312,7 @@ func (t *Transactional) commitOffsets(ctx context.Context, gen Generation, offse
 			Partition: o.Partition, CommittedOffset: o.Offset, CommittedLeaderEpoch: -1, CommittedMetadata: o.Metadata})
 	}
 	group := groupKey(gen.Group)
-	err := t.call(ctx, "commit offsets", func(ctx context.Context) error {
+	return t.call(ctx, "commit offsets", func(ctx context.Context) error {
 		m, err := t.client.toCoordinator(ctx, group, req)
 		if err != nil {
 			return err
@@ -295,10 +326,6 @@ func (t *Transactional) commitOffsets(ctx context.Context, gen Generation, offse
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("commit offsets: %w", err)
-	}
-	return nil
 }
 
 func (t *Transactional) addGroup(ctx context.Context, group string) error {

@@ -14,6 +14,20 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
+// Place is a place in a group that goes through these generations, to the next one whenever it is waited for.
+type Place []kafkaio.Generation
+
+func (p Place) Now() kafkaio.Generation { return p[0] }
+
+func (p Place) Next(_ context.Context, after int32) (kafkaio.Generation, error) {
+	for _, g := range p {
+		if g.ID > after {
+			return g, nil
+		}
+	}
+	return kafkaio.Generation{}, context.DeadlineExceeded
+}
+
 // outsider is a generation that the broker does not check: offsets of a group without members.
 func (f *fixture) outsider() kafkaio.Generation {
 	return kafkaio.Generation{Group: f.id + "-group", ID: -1}
@@ -21,7 +35,7 @@ func (f *fixture) outsider() kafkaio.Generation {
 
 func (f *fixture) commit(p *kafkaio.Transactional, outputs []kafkaio.Output, offsets ...kafkaio.Offset) []kafkaio.Ack {
 	f.Helper()
-	acks, err := p.Commit(f.ctx, f.outsider(), outputs, offsets)
+	acks, err := p.Commit(f.ctx, Place{f.outsider()}, outputs, offsets)
 	f.must(err)
 	return acks
 }
@@ -83,7 +97,7 @@ func testCommitIsAtomic(f *fixture) {
 	reached, release := proxy.hold(protocol.EndTxn)
 	done := make(chan error, 1)
 	go func() {
-		_, err := p.Commit(f.ctx, f.outsider(), []kafkaio.Output{output(out, 0, "a"), output(out, 1, "b"), output(more, 0, "c")},
+		_, err := p.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(out, 0, "a"), output(out, 1, "b"), output(more, 0, "c")},
 			[]kafkaio.Offset{{Topic: out, Partition: 0, Offset: 5, Metadata: "m"}})
 		done <- err
 	}()
@@ -162,7 +176,7 @@ func testCommitUndecided(f *fixture) {
 		proxy.lose(protocol.EndTxn, 1_000_000, answered)
 		short, cancel := context.WithTimeout(f.ctx, 300*time.Millisecond)
 		defer cancel()
-		_, err := f.transactional(c, name).Commit(short, f.outsider(), []kafkaio.Output{output(topic, 0, "a")}, []kafkaio.Offset{{Topic: topic, Offset: 9}})
+		_, err := f.transactional(c, name).Commit(short, Place{f.outsider()}, []kafkaio.Output{output(topic, 0, "a")}, []kafkaio.Offset{{Topic: topic, Offset: 9}})
 		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kafkaio.ErrFenced) {
 			f.Errorf("got %v", err)
 		}
@@ -193,7 +207,7 @@ func testCommitRefused(f *fixture) {
 		{"metadata too large", "x", kafkaio.Offset{Topic: topic, Offset: 1, Metadata: strings.Repeat("m", 5000)}, kafka.OffsetMetadataTooLarge},
 	} {
 		p := f.transactional(f.client, "id")
-		_, err := p.Commit(f.ctx, f.outsider(), []kafkaio.Output{output(topic, 0, "a"), output(small, 0, test.value)}, []kafkaio.Offset{test.offset})
+		_, err := p.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(topic, 0, "a"), output(small, 0, test.value)}, []kafkaio.Offset{test.offset})
 		if !errors.Is(err, test.refusal) || errors.Is(err, kafkaio.ErrFenced) || errors.Is(err, kafkaio.ErrNotMember) {
 			f.Errorf("%s: %v", test.name, err)
 		}

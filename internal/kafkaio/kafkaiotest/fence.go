@@ -14,12 +14,12 @@ func testFencing(f *fixture) {
 	newer := f.transactional(f.connect(f.Addr), "id")
 	offset := []kafkaio.Offset{{Topic: topic, Offset: 99}}
 	for _, outputs := range [][]kafkaio.Output{{output(topic, 0, "zombie")}, nil} {
-		if _, err := older.Commit(f.ctx, f.outsider(), outputs, offset); !errors.Is(err, kafkaio.ErrFenced) {
+		if _, err := older.Commit(f.ctx, Place{f.outsider()}, outputs, offset); !errors.Is(err, kafkaio.ErrFenced) {
 			f.Errorf("the older commits %d outputs and an offset: %v", len(outputs), err)
 		}
 	}
 	f.commit(newer, []kafkaio.Output{output(topic, 0, "newer")}, kafkaio.Offset{Topic: topic, Offset: 2})
-	if _, err := older.Commit(f.ctx, f.outsider(), []kafkaio.Output{output(topic, 0, "zombie")}, offset); !errors.Is(err, kafkaio.ErrFenced) {
+	if _, err := older.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(topic, 0, "zombie")}, offset); !errors.Is(err, kafkaio.ErrFenced) {
 		f.Errorf("the older again: %v", err)
 	}
 	f.transactional(f.client, "id")
@@ -37,7 +37,7 @@ func testFencingMidway(f *fixture) {
 		reached, release := proxy.hold(key)
 		done := make(chan error, 1)
 		go func() {
-			_, err := older.Commit(f.ctx, f.outsider(), []kafkaio.Output{output(topic, 0, "zombie")}, []kafkaio.Offset{{Topic: topic, Offset: 99}})
+			_, err := older.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(topic, 0, "zombie")}, []kafkaio.Offset{{Topic: topic, Offset: 99}})
 			done <- err
 		}()
 		<-reached

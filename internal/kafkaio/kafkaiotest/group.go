@@ -129,7 +129,7 @@ func testGroup(f *fixture) {
 	f.must(alone.Heartbeat(f.ctx))
 	p := f.transactional(f.client, "id")
 	offset := func(n int64) []kafkaio.Offset { return []kafkaio.Offset{{Topic: lines, Offset: n}} }
-	_, err := p.Commit(f.ctx, alone.Generation, []kafkaio.Output{output(shuffle, 0, "alone")}, offset(1))
+	_, err := p.Commit(f.ctx, Place{alone.Generation}, []kafkaio.Output{output(shuffle, 0, "alone")}, offset(1))
 	f.must(err)
 
 	// Who comes is given what the other has given up, and that goes on with the rest.
@@ -169,16 +169,20 @@ func testGroup(f *fixture) {
 			continue
 		}
 		p := f.transactional(f.client, "id")
-		_, err := p.Commit(f.ctx, gen, []kafkaio.Output{output(shuffle, 0, name)}, offset(99))
+		_, err := p.Commit(f.ctx, Place{gen}, []kafkaio.Output{output(shuffle, 0, name)}, offset(99))
 		if !errors.Is(err, kafkaio.ErrNotMember) || errors.Is(err, kafkaio.ErrFenced) {
 			f.Errorf("%s: %v", name, err)
 		}
 		f.wantSoon(shuffle, []string{"alone"}, nil)
 	}
 	p = f.transactional(f.client, "id")
-	_, err = p.Commit(f.ctx, ofSecond.Generation, []kafkaio.Output{output(shuffle, 0, "second")}, offset(2))
+	_, err = p.Commit(f.ctx, Place{ofSecond.Generation}, []kafkaio.Output{output(shuffle, 0, "second")}, offset(2))
 	f.must(err)
 	f.wantCommitted(shuffle, []string{"alone", "second"}, nil)
+	// A commit that comes too late for its generation goes on in the next one.
+	_, err = p.Commit(f.ctx, Place{alone.Generation, gaveUp.Generation, ofFirst.Generation}, []kafkaio.Output{output(shuffle, 0, "in time")}, offset(2))
+	f.must(err)
+	f.wantCommitted(shuffle, []string{"alone", "second", "in time"}, nil)
 	f.transactional(f.client, "id")
 	if offsets, _ := f.offsets(group, lines, 0, 1); !slices.Equal(offsets, []int64{2, -1}) {
 		f.Errorf("committed %v", offsets)

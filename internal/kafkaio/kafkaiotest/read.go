@@ -27,7 +27,7 @@ func (f *fixture) abandon(id string, outputs ...kafkaio.Output) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := p.Commit(ctx, f.outsider(), outputs, nil)
+		_, err := p.Commit(ctx, Place{f.outsider()}, outputs, nil)
 		done <- err
 	}()
 	select {

@@ -160,7 +160,7 @@ func (f *fixture) copyOnce(ctx context.Context, c *kafkaio.Client, in, out strin
 				next = append(next, kafkaio.Offset{Topic: in, Partition: one.Partition, Offset: one.Position()})
 			}
 		}
-		if _, err := p.Commit(ctx, f.outsider(), outputs, next); err != nil {
+		if _, err := p.Commit(ctx, Place{f.outsider()}, outputs, next); err != nil {
 			return err
 		}
 		select {
