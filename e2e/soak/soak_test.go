@@ -21,6 +21,8 @@ const (
 	reserve = 25 * time.Second
 	// Everything must be well again so soon: a window that hangs is a failure, whatever the goals are.
 	patience = 90 * time.Second
+	// After a fault that made windows overdue none must be so long before the next fault: a broker that has just started stumbles on.
+	calm = 5 * time.Second
 )
 
 // run is a soak under way.
@@ -146,14 +148,14 @@ func (r *run) round(i int, round Round) {
 	r.recoveries[round.What()] = append(r.recoveries[round.What()], recovery)
 }
 
-// settle waits until no window is overdue, nor can become so by what was done until now, and returns how long after its begin
-// the last was.
+// settle waits until no window has been overdue for a while, nor can become so by what was done until now, and returns how long after
+// its begin the last was. What the next fault does is then its own.
 func (r *run) settle(began time.Time, what string) (recovery time.Duration) {
 	r.Helper()
 	for from := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		r.check()
 		late, now := r.late.Load(), time.Now()
-		switch overdue := late != nil && now.Sub(*late) < 100*time.Millisecond; {
+		switch overdue := late != nil && now.Sub(*late) < calm; {
 		case overdue && now.Sub(from) > patience:
 			complete, _ := r.observer.Complete()
 			r.Fatalf("%v after %s: no window is complete that ends later than %v; last trouble in reading: %v", now.Sub(from).Round(time.Second), what, complete, r.observer.Trouble())
