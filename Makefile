@@ -27,7 +27,7 @@ VULN       ?= optional
 VULNDB     ?= https://vuln.go.dev
 
 .DEFAULT_GOAL := help
-.PHONY: run up down logs topics tail build test test-unit test-e2e soak bench fuzz lint format vet staticcheck vuln tidy-check tidy clean help
+.PHONY: run up down logs topics tail build test test-unit test-e2e soak model bench fuzz lint format vet staticcheck vuln tidy-check tidy clean help
 
 run: ## Kafka (embedded) and the three services in one process; ARGS='--duration 30s' passes flags
 	@go run ./standalone/cmd/standalone $(ARGS)
@@ -63,6 +63,9 @@ test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER
 soak: ## break everything many times on a real Kafka, half an hour; DURATION=2m: a part of it; SEED=1 repeats one; BROKERS=3
 	SOAK=$(or $(DURATION),full) SOAK_SEED=$(SEED) SOAK_BROKERS=$(BROKERS) SOAK_RATE=$(RATE) \
 		go test -count=1 -v -timeout 3h -run '^Test(Soak|LeadersMove|FullDisk)$$' wordcount/e2e/soak
+
+model: ## every run of the exactly-once protocol's model (docs/model), and that each of its rules is needed; needs spin
+	@docs/model/check
 
 # The text is Webster's dictionary of 1913 as Debian has it: 40 MB of English, most of it in the public domain.
 bench: $(BENCHTEXT) ## measure everything on a real Kafka (Docker on Linux), half an hour; BENCHARGS='--cases english --rounds 1'
