@@ -92,6 +92,7 @@ format:
 
 vet:
 	go vet work
+	GOARCH=arm64 go vet wordcount/counter/words # its assembly
 
 staticcheck:
 	go run $(STATICCHECK) $$(go list work)
