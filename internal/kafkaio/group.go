@@ -74,6 +74,9 @@ func (c *Client) Join(group string, balancer Balancer, topics ...string) *Member
 // The error is ctx's; ErrNotMember when the group has put this member out: others are given what it owned, so stop that and call
 // again as the owner of nothing; ErrInconsistentGroup; or a final refusal.
 func (m *Member) Next(ctx context.Context, owned map[string][]int32) (*Assignment, error) {
+	if err := ctx.Err(); err != nil { // kafka-go might send the request all the same, and the generation would be over
+		return nil, err
+	}
 	m.stop()
 	var a *Assignment
 	err := retry(ctx, m.client.log, "join group "+m.group, func() (err error) {

@@ -237,6 +237,12 @@ func testGroupAgain(f *fixture) {
 	if _, err := m.Next(ended, b.Partitions); !errors.Is(err, context.Canceled) {
 		f.Errorf("Next with a context that has ended: %v", err)
 	}
+	select { // the generation goes on, for the last transactions
+	case <-b.Context().Done():
+		f.Error("the generation ended with the context of Next")
+	case <-time.After(500 * time.Millisecond):
+	}
+	f.must(b.Heartbeat(f.ctx))
 	f.must(m.Close())
 	if err := b.Heartbeat(f.ctx); !errors.Is(err, kafkaio.ErrNotMember) {
 		f.Errorf("heartbeat of a member that left: %v", err)
