@@ -58,7 +58,11 @@ func TestRows(t *testing.T) {
 				if err != nil || c.Word != string(rec.Key) || c.WindowEnd.Sub(c.WindowStart).Milliseconds() != anInterval || rec.Time != aTime+int64(round) {
 					t.Fatalf("%q at %d: %s, %v", rec.Key, rec.Time, rec.Value, err)
 				}
-				got[key{c.WindowStart.UnixMilli(), c.Word}] += c.Count
+				start, end := c.WindowStart.UnixMilli(), c.WindowEnd.UnixMilli()
+				if plain := wire.AppendCount(nil, start, end, rec.Key, c.Count); string(rec.Value) != string(plain) {
+					t.Fatalf("%s, want %s", rec.Value, plain)
+				}
+				got[key{start, c.Word}] += c.Count
 			}
 			if f.Err() != nil {
 				t.Fatal(f.Err())

@@ -83,8 +83,8 @@ func (m *Member) Next(ctx context.Context, owned map[string][]int32) (*Assignmen
 		for {
 			a, err = m.join(ctx, owned)
 			switch {
-			case errors.Is(err, kafka.RebalanceInProgress), errors.Is(err, kafka.IllegalGeneration):
-				continue // the group has moved on, with this member
+			case movedOn(err):
+				continue // with this member
 			case errors.Is(err, kafka.UnknownMemberId):
 				m.id, m.last = "", -1
 				return finalError{ErrNotMember}
@@ -171,6 +171,16 @@ func (m *Member) Close() error {
 	return nil
 }
 
+// movedOn tells whether the group refuses a generation because it is on its way to another one, or in it.
+func movedOn(err error) bool {
+	return errors.Is(err, kafka.RebalanceInProgress) || errors.Is(err, kafka.IllegalGeneration)
+}
+
+// notMember tells whether the group refuses a generation, or who says to be in it.
+func notMember(err error) bool {
+	return movedOn(err) || errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.FencedInstanceID)
+}
+
 // Context ends when the group joins again: call Next. What is owned may go on meanwhile.
 func (a *Assignment) Context() context.Context { return a.ctx }
 
@@ -178,8 +188,7 @@ func (a *Assignment) Context() context.Context { return a.ctx }
 // to join again), or the failure to ask.
 func (a *Assignment) Heartbeat(ctx context.Context) error {
 	switch err := a.client.heartbeat(ctx, a.Generation); {
-	case errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration),
-		errors.Is(err, kafka.RebalanceInProgress), errors.Is(err, kafka.FencedInstanceID):
+	case notMember(err):
 		return ErrNotMember
 	case err != nil:
 		return fmt.Errorf("heartbeat to group %s: %w", a.Group, err)

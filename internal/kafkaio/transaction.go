@@ -157,7 +157,8 @@ func (t *Transactional) call(ctx context.Context, operation string, try func(con
 		switch code {
 		case kafka.InvalidProducerEpoch, kafka.ProducerFenced, kafka.InvalidTransactionState, kafka.InvalidProducerIDMapping:
 			return fmt.Errorf("%w (%s)", ErrFenced, code.Title())
-		case kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.RebalanceInProgress, kafka.FencedInstanceID:
+		}
+		if notMember(code) {
 			return fmt.Errorf("%w (%w)", ErrNotMember, code)
 		}
 	}
@@ -286,7 +287,7 @@ func (t *Transactional) commitOffsets(ctx context.Context, in Place, offsets []O
 	defer cancel()
 	for gen := in.Now(); ; {
 		err := t.commitOffsetsIn(ctx, gen, offsets)
-		if !errors.Is(err, kafka.IllegalGeneration) && !errors.Is(err, kafka.RebalanceInProgress) {
+		if !movedOn(err) {
 			return err
 		}
 		next, none := in.Next(patience, gen.ID)

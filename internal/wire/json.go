@@ -29,7 +29,8 @@ type Batch struct {
 	ClosedAt                    time.Time // when the counter closed the window
 }
 
-// AppendCount appends the value of a word-counts record. Start and end are milliseconds since the epoch, word is valid UTF-8.
+// AppendCount appends the value of a word-counts record. Start and end are milliseconds since the epoch, word is valid UTF-8. It is the
+// plain form of what the counter writes compressed at once, from the same parts.
 func AppendCount(dst []byte, start, end int64, word []byte, count int64) []byte {
 	dst = appendEscaped(AppendCountHead(dst, start, end), word)
 	return append(strconv.AppendInt(append(dst, CountMiddle...), count, 10), CountTail...)
