@@ -93,10 +93,10 @@ func (s *socketServer) welcome(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending || len(s.connected) >= maxClients {
-		conn.Close()
 		if others, due := s.complain.due(time.Now()); due && !s.ending {
 			s.log.Warn("a socket client was refused: there are as many as may be", "client", conn.RemoteAddr(), "connected", len(s.connected), "others_since_last_said", others)
 		}
+		conn.Close()
 		return
 	}
 	c := &client{conn: conn, changed: make(chan struct{}, 1)}
