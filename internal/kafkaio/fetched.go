@@ -108,6 +108,42 @@ func (f *Fetched) fail(why string) {
 
 // record decodes one record from f.records.
 func (f *Fetched) record(rec *Record) bool {
+	return f.line(rec) || f.anyRecord(rec)
+}
+
+// line decodes a record as most are: without a key, its numbers varints of one or two bytes, which the processor's registers hold
+// together. False, and nothing is done, when it is another one, or the log ends soon behind it.
+func (f *Fetched) line(rec *Record) bool {
+	const most = 2 + 1 + 8 // bytes: the length, the attributes, and what is looked at behind them
+	b := f.records
+	if len(b) < most {
+		return false
+	}
+	size, n, bad := twoBytes(uint64(binary.LittleEndian.Uint16(b)))
+	x := binary.LittleEndian.Uint64(b[n+1:])
+	timeDelta, n1, bad1 := twoBytes(x)
+	x >>= 8 * n1 & 63
+	offsetDelta, n2, bad2 := twoBytes(x)
+	x >>= 8 * n2 & 63
+	key := x & 0xff
+	length, n3, bad3 := twoBytes(x >> 8)
+	at, end := int(n+1+n1+n2+1+n3), int(n)+int(size)
+	offset := f.base + offsetDelta
+	if bad|bad1|bad2|bad3 != 0 || key != noKey || length < 0 || end > len(b) || int(length) > end-at || offset >= f.next {
+		return false
+	}
+	f.records = b[end:]
+	rec.Key, rec.Value = nil, b[at:at+int(length)]
+	rec.Offset, rec.Time = offset, f.baseTime
+	if !f.appended {
+		rec.Time += timeDelta
+	}
+	return true
+}
+
+const noKey = 1 // a varint of −1
+
+func (f *Fetched) anyRecord(rec *Record) bool {
 	b := f.records
 	size, n := varint(b)
 	if n <= 0 || size < 0 || size > int64(len(b)-n) {
@@ -200,15 +236,22 @@ func (f *Fetched) nextBatch() bool {
 	return false
 }
 
-// varint decodes a zigzag varint and returns how many bytes it took, ≤ 0 when there is none. Those of one and two bytes take the same
-// way through the processor: which of them a line's length needs is anybody's guess.
+// varint decodes a zigzag varint and returns how many bytes it took, ≤ 0 when there is none.
 func varint(b []byte) (int64, int) {
-	if len(b) >= 2 && b[0]&b[1] < 0x80 {
-		two := uint64(b[0] >> 7)
-		u := uint64(b[0]&0x7f) | uint64(b[1])<<7&-two
-		return int64(u>>1) ^ -int64(u&1), 1 + int(two)
+	if len(b) >= 2 {
+		if v, n, bad := twoBytes(uint64(binary.LittleEndian.Uint16(b))); bad == 0 {
+			return v, int(n)
+		}
 	}
 	return binary.Varint(b)
+}
+
+// twoBytes decodes a zigzag varint of one or two bytes, the lowest of x, and returns how many; bad is not zero when it has more. Both
+// take the same way through the processor: which of them a line's length needs is anybody's guess.
+func twoBytes(x uint64) (v int64, n uint, bad uint64) {
+	two := x >> 7 & 1
+	u := x&0x7f | x>>1&0x3f80&-two
+	return int64(u>>1) ^ -int64(u&1), 1 + uint(two), x & (x >> 8) & 0x80
 }
 
 // nullable cuts a field with its length from b; null is nil, an empty one is not.

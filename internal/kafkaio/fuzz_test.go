@@ -3,6 +3,7 @@ package kafkaio
 import (
 	"bytes"
 	"encoding/binary"
+	"reflect"
 	"testing"
 
 	"github.com/segmentio/kafka-go/compress"
@@ -42,6 +43,42 @@ func FuzzFetched(f *testing.F) {
 			if fetched.Position() < position {
 				t.Fatalf("position %d, from %d", fetched.Position(), position)
 			}
+		}
+	})
+}
+
+// FuzzRecord decodes arbitrary bytes as a record: what line decodes, anyRecord does in the same way. Nothing that a line of a file is gets
+// past line.
+func FuzzRecord(f *testing.F) {
+	for _, length := range []int{0, 3, 63, 64, 300, 8000} {
+		for _, delta := range []int64{0, 64, -1, -65, 8191} {
+			var b RecordBatch
+			b.Append(0, nil, nil)
+			b.Append(delta, nil, make([]byte, length))
+			record := b.encode(0, 0, 0, false)[batchHeader+7:]
+			if fetched := (Fetched{records: append(record, make([]byte, 8)...), next: 100}); !fetched.line(new(Record)) {
+				f.Errorf("a line of %d bytes is not decoded by line", length)
+			}
+			f.Add(record, delta, true)
+			f.Add(record[:len(record)-1], delta, false)
+		}
+	}
+	f.Add([]byte{18, 0, 0, 0, noKey, 12, 'a', 'b', 'c', 0, 0, 0, 0, 0, 0, 0}, int64(100), false) // a value of 6 bytes in a record with room for 4
+	f.Fuzz(func(t *testing.T, records []byte, next int64, appended bool) {
+		fast := Fetched{records: records, base: 5, next: next, baseTime: 1000, appended: appended}
+		simple := fast
+		var got, want Record
+		if !fast.line(&got) {
+			if len(fast.records) != len(records) {
+				t.Error("line has taken something")
+			}
+			return
+		}
+		if !simple.anyRecord(&want) {
+			t.Fatalf("%+v is no record", got)
+		}
+		if !reflect.DeepEqual(got, want) || len(fast.records) != len(simple.records) {
+			t.Errorf("%+v, %d bytes left; want %+v, %d", got, len(fast.records), want, len(simple.records))
 		}
 	})
 }
