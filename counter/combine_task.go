@@ -103,6 +103,8 @@ func (t *combineTask) start(ctx context.Context) error {
 		Partitions: t.partitions,
 		CreateTime: t.createTime,
 		Tokenizer:  tokenizer,
+		MaxRecord:  min(maxRecord, t.maxBatch[t.cfg.shuffleTopic()]-kafkaio.BatchOverhead-kafkaio.RecordOverhead),
+		Emit:       func(q int, record []byte) { t.packers[q].append(t.clock.Now(), nil, record) },
 	}, len(t.lines))
 	t.packers = newPackers(t.partitions, t.maxBatch[t.cfg.shuffleTopic()])
 	if err := t.begin(ctx); err != nil {
@@ -286,12 +288,10 @@ func (t *combineTask) outOfRange(in *input, err error) error {
 
 // flush commits what was counted, the watermark and the positions in one transaction.
 func (t *combineTask) flush(ctx context.Context) error {
-	totals, size, until := t.combiner.Pending(), t.combiner.Size(), t.combiner.Until()
+	totals, load, until := t.combiner.Pending(), t.combiner.Load(), t.combiner.Until()
 	watermark := t.combiner.Watermark()
 	shuffle := t.cfg.shuffleTopic()
-	limit := min(maxRecord, t.maxBatch[shuffle]-kafkaio.BatchOverhead-kafkaio.RecordOverhead)
-	now := t.clock.Now()
-	t.combiner.Flush(limit, t.known, func(q int, record []byte) { t.packers[q].append(now, nil, record) })
+	t.combiner.Flush(t.known)
 	outputs := make([]kafkaio.Output, t.partitions)
 	for q := range outputs {
 		outputs[q] = kafkaio.Output{Topic: shuffle, Partition: int32(q), Batches: t.packers[q].all()}
@@ -311,7 +311,7 @@ func (t *combineTask) flush(ctx context.Context) error {
 		t.packers[q].sent()
 	}
 	t.flushed = time.Now()
-	t.skew.sent(until, size)
+	t.skew.sent(until, load)
 	t.metrics.lines.Add(float64(totals.Lines))
 	t.metrics.words.Add(float64(totals.Words))
 	t.metrics.late.Add(float64(totals.Late))

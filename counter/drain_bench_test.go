@@ -49,7 +49,8 @@ func (d *drain) run(b *testing.B) {
 		b.Fatal(err)
 	}
 	for s := range drainSlots {
-		d.combiners[s] = combine.New(combine.Config{Slot: s, Interval: anInterval, Partitions: drainSlots, CreateTime: true, Tokenizer: tokenizer}, 1)
+		d.combiners[s] = combine.New(combine.Config{Slot: s, Interval: anInterval, Partitions: drainSlots, CreateTime: true, Tokenizer: tokenizer,
+			MaxRecord: maxRecord, Emit: func(q int, record []byte) { d.packers[s][q].append(drainTime, nil, record) }}, 1)
 		d.combiners[s].Start(aTime)
 		d.packers[s] = newPackers(drainSlots, 1<<20)
 		d.reduces[s] = &reduceTask{task: task{job: &job{partitions: drainSlots, createTime: true}, slot: int32(s)},
@@ -72,7 +73,7 @@ func (d *drain) run(b *testing.B) {
 
 // flush hands a slot's counts to the reduces and closes what is due.
 func (d *drain) flush(b *testing.B, slot int) {
-	d.combiners[slot].Flush(maxRecord, drainSlots, func(q int, record []byte) { d.packers[slot][q].append(drainTime, nil, record) })
+	d.combiners[slot].Flush(drainSlots)
 	for q, r := range d.reduces {
 		for _, batch := range d.packers[slot][q].all() {
 			walk(b, encodeBatch(batch, batchHeader{base: d.offsets[q], appendTime: -1}), d.offsets[q], func(rec *kafkaio.Record) {

@@ -16,18 +16,22 @@ const (
 	// While more lines wait to be read, the windows that close in this time share a transaction.
 	backlogFlush = 100 * time.Millisecond
 
-	maxAheadWindows = 12
+	// How many windows a slot may be ahead of the reduces: of such as hold little there may be more, for what a window costs besides its
+	// words is what two transactions cost, and the fewer windows share them the more.
+	maxAheadWindows      = 12
+	maxAheadSmallWindows = 240
 )
 
 // limits are sizes of counts in memory, in bytes.
 type limits struct {
 	flush int // so much that is pending is committed
 	early int // so much that is pending is worth a transaction of its own just before a window's end
-	ahead int // so much of a slot's counts may be committed in windows that are not closed yet
+	small int // so much of a slot's counts may be committed in more than maxAheadWindows that are not closed yet
+	ahead int // so much in any
 }
 
 // production are the limits that a counter has; a test has smaller ones.
-var production = limits{flush: 16 << 20, early: 1 << 20, ahead: 64 << 20}
+var production = limits{flush: 16 << 20, early: 1 << 20, small: 16 << 20, ahead: 64 << 20}
 
 // flushNow tells whether it is time to commit: a window has closed, enough is gathered, or it has waited long enough.
 func (t *combineTask) flushNow() bool {
@@ -85,10 +89,21 @@ func (s *skew) close(closed int64) {
 	}
 }
 
-// tooFar tells whether lines that have reached a time must wait for the reduces. What holds the next window back never is.
-func (s *skew) tooFar(reached int64, interval window.Interval, limit int) bool {
-	beyond := reached - s.closed
-	return beyond > maxAheadWindows*int64(interval) || s.bytes > limit && beyond > int64(interval)
+// room returns how many windows ahead of the reduces a slot may be with the bytes that it has sent: always one, for what holds the next
+// window back never has to wait.
+func (s *skew) room(limits limits) int64 {
+	switch {
+	case s.bytes > limits.ahead:
+		return 1
+	case s.bytes > limits.small:
+		return maxAheadWindows
+	}
+	return maxAheadSmallWindows
+}
+
+// tooFar tells whether lines that have reached a time must wait for the reduces.
+func (s *skew) tooFar(reached int64, interval window.Interval, limits limits) bool {
+	return reached-s.closed > s.room(limits)*int64(interval)
 }
 
 // ahead holds back the inputs that are too far ahead of the reduces, also while another input of the slot lags or has no
@@ -99,16 +114,15 @@ func (t *combineTask) ahead(ctx context.Context) (bool, error) {
 	for i := range t.inputs {
 		furthest = max(furthest, t.combiner.Reached(i))
 	}
-	near := furthest-t.skew.closed <= maxAheadWindows/2*int64(t.interval) && t.skew.bytes <= t.limits.ahead/2
-	if !near && time.Since(t.skew.looked) >= checkAhead {
+	if t.skew.tooFar(furthest, t.interval, t.limits) && time.Since(t.skew.looked) >= checkAhead {
 		if err := t.lookAtReduces(ctx); err != nil {
 			return false, err
 		}
 	}
-	all := t.skew.tooFar(t.combiner.Watermark(), t.interval, t.limits.ahead)
+	all := t.skew.tooFar(t.combiner.Watermark(), t.interval, t.limits)
 	for i := range t.inputs {
 		in := &t.inputs[i]
-		if held := t.skew.tooFar(t.combiner.Reached(i), t.interval, t.limits.ahead); held != in.held {
+		if held := t.skew.tooFar(t.combiner.Reached(i), t.interval, t.limits); held != in.held {
 			in.held = held
 			t.reader.Pause(t.cfg.LinesTopic, in.partition, held)
 		}

@@ -22,10 +22,15 @@ func combining(p *process) *combineTask {
 	}
 	t := &combineTask{task: p.task(0, 1, 0), inputs: []input{{partition: 0}}, flushed: time.Now()}
 	t.stage = stageCombine
-	t.combiner = combine.New(combine.Config{Interval: t.interval, Grace: 250, Partitions: t.partitions, Tokenizer: tokenizer}, 1)
+	t.combiner = combine.New(combine.Config{Interval: t.interval, Grace: 250, Partitions: t.partitions, Tokenizer: tokenizer,
+		MaxRecord: 1 << 20, Emit: func(q int, record []byte) { t.packers[q].append(aTime, nil, record) }}, 1)
 	t.combiner.Start(aTime)
-	t.combiner.Flush(1<<20, 1, func(int, []byte) {})
 	t.packers = newPackers(t.partitions, 1<<20)
+	t.combiner.Flush(1)
+	for q := range t.packers {
+		t.packers[q].all()
+		t.packers[q].sent()
+	}
 	t.skew.start(aTime)
 	t.clock.Observe(aTime, time.Now())
 	return t
@@ -157,7 +162,7 @@ func TestSkew(t *testing.T) {
 	want(4000, 0)
 }
 
-// TestAhead: a slot that is 12 windows, or too many bytes, ahead of the reduces commits what it has and waits for them.
+// TestAhead: a slot that is too many windows or bytes ahead of the reduces commits what it has and waits for them.
 func TestAhead(t *testing.T) {
 	const interval = anInterval
 	for _, c := range []struct {
@@ -166,8 +171,10 @@ func TestAhead(t *testing.T) {
 		sent      int   // bytes
 		want      bool
 	}{
-		{"at the limit", 12, 0, false},
-		{"beyond the limit", 13, 0, true},
+		{"at the limit of small windows", maxAheadSmallWindows, 100, false},
+		{"beyond the limit of small windows", maxAheadSmallWindows + 1, 100, true},
+		{"at the limit", maxAheadWindows, 101, false},
+		{"beyond the limit", maxAheadWindows + 1, 101, true},
 		{"too many bytes", 3, 2000, true},
 		{"too many bytes, but in the next window", 1, 2000, false}, // the reduces may wait for this slot
 		{"not too many bytes", 3, 1000, false},
@@ -175,7 +182,7 @@ func TestAhead(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, p := quiet(t, 1, 2)
-				p.job.limits = limits{flush: 1 << 20, early: 1 << 20, ahead: 1000}
+				p.job.limits = limits{flush: 1 << 20, early: 1 << 20, small: 100, ahead: 1000}
 				task := combining(p)
 				if err := task.begin(t.Context()); err != nil {
 					t.Fatal(err)
@@ -186,7 +193,7 @@ func TestAhead(t *testing.T) {
 				s.commit("g-shuffle", 0, 1, closed(aTime))
 				s.commit("g-shuffle", 1, 1, closed(aTime+5*interval))
 				task.reader = p.job.broker.NewReader([]kafkaio.Position{{Topic: "lines"}})
-				task.combiner.Line(0, aTime+c.watermark*interval, aTime+60*interval, []byte("a"))
+				task.combiner.Line(0, aTime+c.watermark*interval, aTime+c.watermark*interval, []byte("a"))
 				task.skew.sent(aTime+c.watermark*interval+interval, c.sent)
 				time.Sleep(time.Second) // it has not looked for a while
 				got, err := task.ahead(t.Context())
@@ -200,7 +207,7 @@ func TestAhead(t *testing.T) {
 					return
 				}
 				// Lines that close no window are committed too: the reduces may wait for them, and memory does.
-				task.combiner.Line(0, aTime+c.watermark*interval, aTime+60*interval, []byte("a"))
+				task.combiner.Line(0, aTime+c.watermark*interval, aTime+c.watermark*interval, []byte("a"))
 				if _, err := task.ahead(t.Context()); err != nil || task.combiner.Pending().Lines > 0 {
 					t.Errorf("%d lines are pending, %v", task.combiner.Pending().Lines, err)
 				}
@@ -222,7 +229,7 @@ func TestAhead(t *testing.T) {
 				}
 				stopped, stop := context.WithCancel(t.Context())
 				stop()
-				task.combiner.Idle(0, aTime+(c.watermark+20)*interval)
+				task.combiner.Idle(0, aTime+(c.watermark+2*maxAheadSmallWindows)*interval)
 				if _, err := task.ahead(stopped); err == nil {
 					t.Error("does not end with its context")
 				}
@@ -238,6 +245,7 @@ func TestAheadOfALaggingInput(t *testing.T) {
 		s.lines(0, 1)
 		s.lines(1, 1)
 		ctx, stop := context.WithCancel(t.Context())
+		p.job.limits.small = 0
 		task := &combineTask{task: p.task(0, 2, 0, 1)}
 		task.stage = stageCombine
 		done := make(chan error, 1)

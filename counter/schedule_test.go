@@ -71,7 +71,7 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 		ReportEmpty:   time.Duration(r.IntN(6)) * interval,
 	}
 	s.cfg.LinesTopic, s.cfg.CountsTopic, s.cfg.BatchesTopic = "lines", "counts", "batches"
-	s.limits = limits{flush: 200 + r.IntN(20_000), early: 200 + r.IntN(2000), ahead: 1000 + r.IntN(50_000)}
+	s.limits = limits{flush: 200 + r.IntN(20_000), early: 200 + r.IntN(2000), small: r.IntN(20_000), ahead: 1000 + r.IntN(50_000)}
 	if s.createTime {
 		s.disorder = pick(0, s.cfg.Grace, 3*interval)
 	}

@@ -25,17 +25,21 @@ type Config struct {
 	Partitions int   // Q, of the shuffle topic
 	CreateTime bool  // the lines carry their producers' times
 	Tokenizer  tokenize.Tokenizer
+	MaxRecord  int // bytes of a shuffle record, unless it has a single word
+	// Emit takes a shuffle record for partition q, from Line, Idle and Flush. The record is valid until it returns.
+	Emit func(q int, record []byte)
 }
 
-// Combiner is the state of one slot's combine task: what was counted since the last Flush, and the watermark.
+// Combiner is the state of one slot's combine task: what was counted and is not emitted yet, and the watermark.
 type Combiner struct {
 	cfg       Config
 	inputs    []int64 // watermark of each lines partition of the slot
 	watermark int64
-	sent      int64 // the watermark of the last Flush, or the start's
-	windows   []*counts
-	current   *counts // the window of the last line
+	sent      int64     // the watermark of the last Flush, or the start's
+	windows   []*counts // with lines, those that may get more, in order
+	current   *counts   // the window of the last line
 	pending   Totals
+	packed    packed
 
 	spares  words.Spares
 	words   []words.Span
@@ -53,6 +57,13 @@ type counts struct {
 	words      *words.Table
 }
 
+// packed is what was emitted of windows since the last Flush.
+type packed struct {
+	bytes int   // of their records
+	load  int   // of their counts
+	until int64 // the end of the newest of them, ms
+}
+
 // Totals are what was counted.
 type Totals struct {
 	Lines, Words, Late, Cut int64
@@ -60,7 +71,8 @@ type Totals struct {
 
 // New returns a combiner whose watermark has not been set yet: it is wire.NoWatermark until Start.
 func New(cfg Config, inputs int) *Combiner {
-	c := &Combiner{cfg: cfg, inputs: make([]int64, inputs), watermark: wire.NoWatermark, sent: wire.NoWatermark}
+	c := &Combiner{cfg: cfg, inputs: make([]int64, inputs), watermark: wire.NoWatermark, sent: wire.NoWatermark,
+		packed: nothing, open: make([][]byte, cfg.Partitions)}
 	for i := range c.inputs {
 		c.inputs[i] = wire.NoWatermark
 	}
@@ -151,8 +163,18 @@ func (c *Combiner) Now(now int64) {
 	}
 }
 
-// raise sets the slot's watermark to the least of its inputs'; it never falls.
-func (c *Combiner) raise() { c.watermark = max(c.watermark, slices.Min(c.inputs)) }
+// raise sets the slot's watermark to the least of its inputs'; it never falls. A window that it passes gets no more lines: its counts
+// become records at once, and its table, which is in the processor's cache, the next window's.
+func (c *Combiner) raise() {
+	c.watermark = max(c.watermark, slices.Min(c.inputs))
+	passed := 0
+	for passed < len(c.windows) && c.windows[passed].end <= c.watermark {
+		passed++
+	}
+	if passed > 0 {
+		c.pack(passed)
+	}
+}
 
 // window returns the counts of a window, new ones if there are none yet.
 func (c *Combiner) window(number int64) *counts {
@@ -171,12 +193,19 @@ const entryOverhead = 100
 func (c *Combiner) Pending() Totals { return c.pending }
 
 // Size returns about how many bytes of memory the pending counts take.
-func (c *Combiner) Size() (size int) {
+func (c *Combiner) Size() int { return c.packed.bytes + c.tables() }
+
+// Load returns about how many bytes of memory the pending counts take where they are summed.
+func (c *Combiner) Load() int { return c.packed.load + c.tables() }
+
+func (c *Combiner) tables() (size int) {
 	for _, w := range c.windows {
-		size += w.words.Len()*entryOverhead + w.words.Bytes()
+		size += w.size()
 	}
 	return size
 }
+
+func (w *counts) size() int { return w.words.Len()*entryOverhead + w.words.Bytes() }
 
 // Closes tells whether the watermark has passed the end of a window since the last Flush, or the start.
 func (c *Combiner) Closes() bool {
@@ -194,33 +223,39 @@ func (c *Combiner) NextEnd() int64 {
 // Until returns the end of the newest window with pending counts, math.MinInt64 when there is none.
 func (c *Combiner) Until() int64 {
 	if len(c.windows) == 0 {
-		return math.MinInt64
+		return c.packed.until
 	}
-	return c.cfg.Interval.End(c.windows[len(c.windows)-1].number)
+	return max(c.packed.until, c.windows[len(c.windows)-1].end)
 }
 
-// Flush hands over what was counted as shuffle records, to emit: for each shuffle partition q the partial counts of the words
-// whose Kafka partition is q, then the watermark. No record exceeds maxRecord bytes but one with a single word; a record is
-// valid until emit returns. linesPartitions is noted with the watermark.
-func (c *Combiner) Flush(maxRecord, linesPartitions int, emit func(q int, record []byte)) {
-	if c.open == nil {
-		c.open = make([][]byte, c.cfg.Partitions)
-	}
-	for _, w := range c.windows {
-		c.flushWindow(w, maxRecord, emit)
-		c.spares.Put(w.words)
-	}
+// Flush emits what was counted and not emitted yet, then for each shuffle partition the watermark. So since the last Flush for each q
+// the partial counts of the words were emitted whose Kafka partition is q, by window. linesPartitions is noted with the watermark.
+func (c *Combiner) Flush(linesPartitions int) {
+	c.pack(len(c.windows))
 	mark := wire.AppendWatermark(nil, wire.Watermark{
 		Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Time: c.watermark, Partitions: linesPartitions})
 	for q := range c.cfg.Partitions {
-		emit(q, mark)
+		c.cfg.Emit(q, mark)
 	}
-	clear(c.windows)
-	c.windows, c.current, c.pending = c.windows[:0], nil, Totals{}
+	c.pending, c.packed = Totals{}, nothing
 	c.sent = c.watermark
 }
 
-func (c *Combiner) flushWindow(w *counts, maxRecord int, emit func(q int, record []byte)) {
+var nothing = packed{until: math.MinInt64}
+
+// pack emits the counts of the first n windows.
+func (c *Combiner) pack(n int) {
+	for _, w := range c.windows[:n] {
+		c.packed.load += w.size()
+		c.packed.until = max(c.packed.until, w.end)
+		c.packWindow(w)
+		c.spares.Put(w.words)
+	}
+	c.windows = slices.Delete(c.windows, 0, n)
+	c.current = nil
+}
+
+func (c *Combiner) packWindow(w *counts) {
 	header := wire.Partial{Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Window: w.number, Lines: w.lines, Late: w.late}
 	for q := range c.open {
 		c.open[q] = wire.AppendPartial(c.open[q][:0], header)
@@ -229,13 +264,19 @@ func (c *Combiner) flushWindow(w *counts, maxRecord int, emit func(q int, record
 	const entryMax = 20              // of the two varints
 	for word, count := range w.words.All {
 		q := int(kafkaio.Partition(word, c.cfg.Partitions))
-		if len(c.open[q])+len(word)+entryMax > maxRecord {
-			emit(q, c.open[q])
+		if len(c.open[q])+len(word)+entryMax > c.cfg.MaxRecord {
+			c.emit(q)
 			c.open[q] = wire.AppendPartial(c.open[q][:0], header)
 		}
 		c.open[q] = wire.AppendEntry(c.open[q], word, count)
 	}
-	for q, record := range c.open {
-		emit(q, record)
+	for q := range c.open {
+		c.emit(q)
 	}
+}
+
+// emit hands over the record under construction.
+func (c *Combiner) emit(q int) {
+	c.packed.bytes += len(c.open[q])
+	c.cfg.Emit(q, c.open[q])
 }

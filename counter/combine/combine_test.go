@@ -21,24 +21,36 @@ const (
 	far      = start + 1_000_000
 )
 
+// collector is a combiner, and what it has emitted for each partition since the last Flush.
+type collector struct {
+	*Combiner
+	records [][][]byte
+}
+
 // combiner returns one that has started at start.
-func combiner(t testing.TB, inputs int, change ...func(*Config)) *Combiner {
+func combiner(t testing.TB, inputs int, change ...func(*Config)) *collector {
 	t.Helper()
 	tokenizer, err := tokenize.New("space")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Slot: 1, Interval: interval, Grace: 250, Partitions: 4, Tokenizer: tokenizer}
-	for _, c := range change {
-		c(&cfg)
+	c := &collector{}
+	cfg := Config{Slot: 1, Interval: interval, Grace: 250, Partitions: 4, Tokenizer: tokenizer, MaxRecord: 1 << 20,
+		Emit: func(q int, record []byte) { c.records[q] = append(c.records[q], slices.Clone(record)) }}
+	for _, change := range change {
+		change(&cfg)
 	}
-	c := New(cfg, inputs)
+	c.Combiner = New(cfg, inputs)
+	c.records = make([][][]byte, cfg.Partitions)
 	c.Start(start)
 	return c
 }
 
 func createTime(c *Config)   { c.CreateTime = true }
 func onePartition(c *Config) { c.Partitions = 1 }
+func maxRecord(n int) func(*Config) {
+	return func(c *Config) { c.MaxRecord = n }
+}
 
 // counted is one window of what was flushed.
 type counted struct {
@@ -46,19 +58,20 @@ type counted struct {
 	words       map[string]int64
 }
 
-// flushed returns the records that Flush hands over for each partition.
-func flushed(c *Combiner, maxRecord, linesPartitions int) [][][]byte {
-	records := make([][][]byte, c.cfg.Partitions)
-	c.Flush(maxRecord, linesPartitions, func(q int, record []byte) { records[q] = append(records[q], slices.Clone(record)) })
+// flushed returns the records that there are for each partition after a Flush.
+func flushed(c *collector, linesPartitions int) [][][]byte {
+	c.Flush(linesPartitions)
+	records := c.records
+	c.records = make([][][]byte, c.cfg.Partitions)
 	return records
 }
 
-// flush decodes what Flush hands over and checks what holds for every flush.
-func flush(t *testing.T, c *Combiner, maxRecord int) (windows map[int64]counted, mark wire.Watermark) {
+// flush decodes what there is after a Flush and checks what holds for every flush.
+func flush(t *testing.T, c *collector) (windows map[int64]counted, mark wire.Watermark) {
 	t.Helper()
 	const linesPartitions = 7
-	watermark, size, pending := c.Watermark(), c.Size(), c.Pending()
-	records := flushed(c, maxRecord, linesPartitions)
+	watermark, size, load, pending := c.Watermark(), c.Size(), c.Load(), c.Pending()
+	records := flushed(c, linesPartitions)
 	windows = make(map[int64]counted)
 	lines, words := int64(0), int64(0)
 	for q, list := range records {
@@ -120,8 +133,8 @@ func flush(t *testing.T, c *Combiner, maxRecord int) (windows map[int64]counted,
 				entries = rest
 				entriesInRecord++
 			}
-			if len(record) > maxRecord && entriesInRecord > 1 {
-				t.Errorf("partition %d: a record of %d bytes with %d words, the limit is %d", q, len(record), entriesInRecord, maxRecord)
+			if len(record) > c.cfg.MaxRecord && entriesInRecord > 1 {
+				t.Errorf("partition %d: a record of %d bytes with %d words, the limit is %d", q, len(record), entriesInRecord, c.cfg.MaxRecord)
 			}
 			seen[partial.Window] = true
 			windows[partial.Window] = w
@@ -136,8 +149,9 @@ func flush(t *testing.T, c *Combiner, maxRecord int) (windows map[int64]counted,
 	if lines != pending.Lines || words != pending.Words {
 		t.Errorf("%d lines and %d words were flushed, %d and %d were pending", lines, words, pending.Lines, pending.Words)
 	}
-	if (size > 0) != (words > 0) || c.Size() != 0 || c.Pending() != (Totals{}) || c.Until() != math.MinInt64 || c.Watermark() != watermark {
-		t.Errorf("after the flush: size %d (was %d), pending %+v, until %d, watermark %d", c.Size(), size, c.Pending(), c.Until(), c.Watermark())
+	if (size > 0) != (words > 0) || (load > 0) != (words > 0) || c.Size() != 0 || c.Load() != 0 || c.Pending() != (Totals{}) || c.Until() != math.MinInt64 || c.Watermark() != watermark {
+		t.Errorf("after the flush: size %d (was %d), load %d (was %d), pending %+v, until %d, watermark %d",
+			c.Size(), size, c.Load(), load, c.Pending(), c.Until(), c.Watermark())
 	}
 	return windows, mark
 }
@@ -225,7 +239,7 @@ func TestLine(t *testing.T) {
 				if got := combiner.Until(); got != (l.window+1)*interval {
 					t.Errorf("line %d: until %d, want the end of window %d", i, got, l.window)
 				}
-				windows, _ := flush(t, combiner, 1<<20)
+				windows, _ := flush(t, combiner)
 				w, ok := windows[l.window]
 				if len(windows) != 1 || !ok || w.lines != 1 || w.late != late || !maps.Equal(w.words, map[string]int64{"a": 2, "b": 1}) {
 					t.Errorf("line %d is in %+v, want one line, late %t, in window %d", i, windows, l.late, l.window)
@@ -237,7 +251,7 @@ func TestLine(t *testing.T) {
 
 // TestWatermark: idle partitions and the clock.
 func TestWatermark(t *testing.T) {
-	want := func(c *Combiner, watermark int64) {
+	want := func(c *collector, watermark int64) {
 		t.Helper()
 		if got := c.Watermark(); got != watermark {
 			t.Errorf("watermark %d, want %d (start %+d, want %+d)", got, watermark, got-start, watermark-start)
@@ -280,12 +294,12 @@ func TestWatermark(t *testing.T) {
 	want(c, start+60_000)
 	c.Idle(0, start+50_000)
 	want(c, start+60_000)
-	if windows, _ := flush(t, c, 1<<20); windows[start/interval+12].late != 1 {
+	if windows, _ := flush(t, c); windows[start/interval+12].late != 1 {
 		t.Errorf("the line is in %+v, want it late in the window of the watermark", windows)
 	}
 
-	tokenizer, _ := tokenize.New("space")
-	c = New(Config{Interval: interval, Partitions: 1, Tokenizer: tokenizer}, 1)
+	c = combiner(t, 1, onePartition)
+	c.Combiner = New(c.cfg, 1)
 	if got := c.Watermark(); got != wire.NoWatermark {
 		t.Errorf("before the start: watermark %d", got)
 	}
@@ -297,9 +311,9 @@ func TestWatermark(t *testing.T) {
 	}
 }
 
-func flushOne(t *testing.T, c *Combiner) (records [][]byte, mark wire.Watermark) {
+func flushOne(t *testing.T, c *collector) (records [][]byte, mark wire.Watermark) {
 	t.Helper()
-	records = flushed(c, 1<<20, 1)[0]
+	records = flushed(c, 1)[0]
 	_, _, m, err := wire.ParseShuffle(records[len(records)-1])
 	if err != nil || m == nil {
 		t.Fatalf("the last record is no watermark: %v", err)
@@ -318,13 +332,13 @@ func TestClosesAndNextEnd(t *testing.T) {
 	want(false, start+5000)
 	c.Line(0, start+4999, far, []byte("a"))
 	want(false, start+5000)
-	flush(t, c, 1<<20)
+	flush(t, c)
 	want(false, start+5000)
 	c.Line(0, start+5000, far, []byte("a"))
 	want(true, start+10_000)
 	c.Line(0, start+23_000, far, []byte("a"))
 	want(true, start+25_000)
-	flush(t, c, 1<<20)
+	flush(t, c)
 	want(false, start+25_000)
 	c.Idle(0, start+25_250)
 	want(true, start+30_000)
@@ -333,8 +347,8 @@ func TestClosesAndNextEnd(t *testing.T) {
 // TestFlushSplits: records are split by partition and by size, whatever the sizes of words are.
 func TestFlushSplits(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	for _, maxRecord := range []int{64, 200, 1000, 1 << 20} {
-		c := combiner(t, 1)
+	for _, limit := range []int{64, 200, 1000, 1 << 20} {
+		c := combiner(t, 1, maxRecord(limit))
 		want := make(map[int64]map[string]int64)
 		for range 300 {
 			at := start + r.Int64N(12_000)
@@ -350,7 +364,7 @@ func TestFlushSplits(t *testing.T) {
 			want[number][word]++
 		}
 		records := 0
-		for _, list := range flushed(c, maxRecord, 1) {
+		for _, list := range flushed(c, 1) {
 			records += len(list)
 			for _, record := range list {
 				partial, entries, _, err := wire.ParseShuffle(record)
@@ -358,8 +372,8 @@ func TestFlushSplits(t *testing.T) {
 					t.Fatal(err)
 				}
 				for n := 0; len(entries) > 0; n++ {
-					if n > 0 && len(record) > maxRecord {
-						t.Errorf("a record of %d bytes has several words, the limit is %d", len(record), maxRecord)
+					if n > 0 && len(record) > limit {
+						t.Errorf("a record of %d bytes has several words, the limit is %d", len(record), limit)
 					}
 					word, count, rest, _ := wire.NextEntry(entries)
 					if want[partial.Window][string(word)] -= count; want[partial.Window][string(word)] == 0 {
@@ -371,27 +385,27 @@ func TestFlushSplits(t *testing.T) {
 		}
 		for number, words := range want {
 			if len(words) > 0 {
-				t.Errorf("limit %d, window %d: %v is missing or too much", maxRecord, number, words)
+				t.Errorf("limit %d, window %d: %v is missing or too much", limit, number, words)
 			}
 		}
-		if maxRecord < 1000 && records < 50 {
-			t.Errorf("limit %d: only %d records", maxRecord, records)
+		if limit < 1000 && records < 50 {
+			t.Errorf("limit %d: only %d records", limit, records)
 		}
-		if maxRecord == 1<<20 && records != 4*(3+1) { // of three windows, and the watermark
-			t.Errorf("limit %d: %d records", maxRecord, records)
+		if limit == 1<<20 && records != 4*(3+1) { // of three windows, and the watermark
+			t.Errorf("limit %d: %d records", limit, records)
 		}
 	}
 }
 
 // A word that is longer than a record may be stands alone; one that is longer than words may be is cut.
 func TestLongWords(t *testing.T) {
-	c := combiner(t, 1, onePartition)
+	c := combiner(t, 1, onePartition, maxRecord(1000))
 	long := strings.Repeat("y", tokenize.MaxWord)
 	c.Line(0, start, far, []byte("a "+long+" "+long+"z b"))
 	if got, want := c.Pending(), (Totals{Lines: 1, Words: 4, Cut: 1}); got != want {
 		t.Errorf("pending %+v, want %+v", got, want)
 	}
-	windows, _ := flush(t, c, 1000)
+	windows, _ := flush(t, c)
 	want := map[string]int64{"a": 1, "b": 1, long: 1, long + "…": 1}
 	if got := windows[start/interval].words; !maps.Equal(got, want) {
 		t.Errorf("%d words, want %d", len(got), len(want))
@@ -403,27 +417,39 @@ func TestInvalidUTF8(t *testing.T) {
 	c.Line(0, start, far, []byte("a\xffb ok"))
 	c.Line(0, start, far, []byte("a\xe2\x82b"))
 	c.Line(0, start, far, nil) // a record without a value is an empty line
-	windows, _ := flush(t, c, 1<<20)
+	windows, _ := flush(t, c)
 	if got, want := windows[start/interval].words, map[string]int64{"a\ufffdb": 2, "ok": 1, "": 1}; !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
 
-// Size is about the memory of distinct words: it grows with new ones only.
+// Size and Load grow with new words only. A window that gets no more lines takes less memory, but as much where it is summed.
 func TestSize(t *testing.T) {
 	c := combiner(t, 1)
 	c.Line(0, start, far, []byte("hello"))
 	size := c.Size()
-	if size < len("hello") {
-		t.Errorf("size %d", size)
+	if size < len("hello") || c.Load() != size {
+		t.Errorf("size %d, load %d", size, c.Load())
 	}
 	c.Line(0, start, far, []byte("hello hello"))
-	if c.Size() != size {
-		t.Errorf("size %d after the same word, was %d", c.Size(), size)
+	if c.Size() != size || c.Load() != size {
+		t.Errorf("size %d, load %d after the same word, were %d", c.Size(), c.Load(), size)
 	}
-	c.Line(0, start+5000, far, []byte("hello")) // another window
-	if c.Size() != 2*size {
-		t.Errorf("size %d after the same word in another window, want %d", c.Size(), 2*size)
+	c.Line(0, start+4999, far, []byte("hello"))
+	if got := len(slices.Concat(c.records...)); got != 0 {
+		t.Errorf("%d records of a window that may get more lines", got)
+	}
+	c.Line(0, start+5000, far, []byte("hello"))
+	records := len(slices.Concat(slices.Concat(c.records...)...))
+	if c.Size() != size+records || c.Load() != 2*size || records == 0 {
+		t.Errorf("size %d, load %d after the same word in another window, want %d (records have %d bytes) and %d", c.Size(), c.Load(), size+records, records, 2*size)
+	}
+	c.Idle(0, start+10_250)
+	if c.Size() > 3*records || c.Load() != 2*size || c.Until() != start+10_000 {
+		t.Errorf("size %d, load %d, until %d when no window is open, want two windows' records and %d", c.Size(), c.Load(), c.Until(), 2*size)
+	}
+	if windows, _ := flush(t, c); len(windows) != 2 {
+		t.Errorf("windows %v", windows)
 	}
 }
 
@@ -433,7 +459,7 @@ func TestAgainstOracle(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		inputs := 1 + r.IntN(3)
-		var change []func(*Config)
+		change := []func(*Config){maxRecord(64 + r.IntN(500))}
 		if r.IntN(2) == 0 {
 			change = append(change, createTime)
 		}
@@ -451,7 +477,7 @@ func TestAgainstOracle(t *testing.T) {
 			case n == 0:
 				c.Idle(input, now-r.Int64N(500))
 			case n == 1:
-				windows, mark := flush(t, c, 64+r.IntN(500))
+				windows, mark := flush(t, c)
 				for number, w := range windows {
 					if i.End(number) <= promised {
 						t.Errorf("seed %d: a partial of window %d after the watermark %d", seed, number, promised)
@@ -481,7 +507,7 @@ func TestAgainstOracle(t *testing.T) {
 				t.Fatalf("seed %d: the watermark falls from %d to %d", seed, before, c.Watermark())
 			}
 		}
-		windows, _ := flush(t, c, 1000)
+		windows, _ := flush(t, c)
 		for number, w := range windows {
 			got[number] += w.lines
 		}
@@ -497,11 +523,11 @@ func TestAgainstOracle(t *testing.T) {
 // The order of a window's words is the order in which they came, so that a flush is the same for the same lines.
 func TestFlushIsDeterministic(t *testing.T) {
 	flush := func() [][][]byte {
-		c := combiner(t, 1)
+		c := combiner(t, 1, maxRecord(300))
 		for n := range 50 {
 			c.Line(0, start+int64(n)*100, far, fmt.Appendf(nil, "w%d w%d", n%7, n))
 		}
-		return flushed(c, 300, 4)
+		return flushed(c, 4)
 	}
 	one, two := flush(), flush()
 	for q := range one {
@@ -526,7 +552,7 @@ func BenchmarkLine(b *testing.B) {
 // BenchmarkFlush: what a distinct word costs from the table to a shuffle record.
 func BenchmarkFlush(b *testing.B) {
 	const distinct = 10_000
-	c := combiner(b, 1)
+	c := combiner(b, 1, maxRecord(256<<10), func(cfg *Config) { cfg.Emit = func(int, []byte) {} })
 	var line []byte
 	for i := range distinct {
 		line = fmt.Appendf(line, "word%d ", i)
@@ -536,6 +562,6 @@ func BenchmarkFlush(b *testing.B) {
 		b.StopTimer()
 		c.Line(0, start, far, line)
 		b.StartTimer()
-		c.Flush(256<<10, 4, func(int, []byte) {})
+		c.Flush(4)
 	}
 }
