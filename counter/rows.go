@@ -33,7 +33,7 @@ func (r *rows) write(start, end, now int64, counts *words.Table) {
 			r.escaped = text
 			size = common + len(word) + len(text)
 		}
-		if r.open != nil && r.open.Size()+size > r.max {
+		if r.open != nil && kafkaio.MaxSize(r.open.Size()+size) > r.max {
 			r.seal()
 			begun = false
 		}

@@ -3,6 +3,7 @@ package counter
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -83,5 +84,20 @@ func TestRows(t *testing.T) {
 	}
 	if r.write(aTime, aTime+anInterval, aTime, &table); len(r.all()) != 3 {
 		t.Errorf("%d batches", len(r.all()))
+	}
+	// Compression makes what it cannot compress longer: two words that just fit are not sent together.
+	r = rows{max: 20 * limit}
+	table.Reset()
+	for range 2 {
+		word := make([]byte, 5*limit-170)
+		word[0] = '"' // it is escaped, and so stands there twice
+		for i := range word[1:] {
+			word[1+i] = 'a' + byte(rand.IntN(26))
+		}
+		table.Add(word, 1)
+	}
+	r.write(aTime, aTime+anInterval, aTime, &table)
+	if plain := r.bytes; plain > 20*limit || len(r.all()) != 2 {
+		t.Errorf("%d bytes without compression, in %d batches", plain, len(r.all()))
 	}
 }

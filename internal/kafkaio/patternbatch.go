@@ -10,36 +10,42 @@ import (
 	"wordcount/internal/short"
 )
 
-// Pattern is what the values of records have in common: a value is Head, a text, Middle, a number in decimal, Tail.
+// Pattern is what the values of records have in common: a value is Head, a text, Middle, a number in decimal, Tail. Middle and Tail have 10
+// bytes or more together.
 type Pattern struct {
 	Head         []byte
 	Middle, Tail string
 }
 
 // PatternBatch is a record batch under construction whose records follow a pattern, compressed while it is written: what a record
-// has in common with those before it is known, so nothing of that is written out to be searched for. The compression is snappy,
-// one block without the Java library's frame, which every client reads. The zero value is ready; Begin comes first.
+// has in common with those before it is known, so nothing of that is written out to be searched for. The compression is LZ4, which
+// costs Kafka least to look through: half of what snappy does. The zero value is ready; Begin comes first.
 //
-// The content, which the block expands to, has for each record its lead (size, attributes, time), its offset, key and value, and that there
-// are no headers. The block has for each
+// The content, which the blocks expand to, has for each record its lead (size, attributes, time), its offset, key and value, and that there
+// are no headers. A block is some records whole, and has for each
 //
-//   - a copy of the end of the record before (Middle, number, Tail, no headers) together with the lead, from where this lead followed that
-//     number last; else a copy of as much of it as is found again, and the rest as it is
+//   - a match of the end of the record before (Middle, number, Tail, no headers) together with the lead, from where this lead followed that
+//     number last; else a match of as much of it as is found again, and the rest as it is
 //   - the offset, the key, and the length of the value as they are
-//   - a copy of the Head of the record before
-//   - a copy of the key where the text is the same, else the text as it is
+//   - a match of the Head of the record before
+//   - a match of the key where the text is the same, else the text as it is
 type PatternBatch struct {
-	buf      []byte // room for preamble and header, then the block's elements
+	buf      []byte // the header's room, then the frame
+	token    int    // in buf: of the sequence that is open
 	count    int32
 	baseTime int64
 	maxTime  int64
 	pattern  Pattern
 	lead     []byte // of each record, behind its size
 
-	// Places are counted in the content. 0 is nowhere: the first record's size stands there.
+	// Places are counted in the content.
 	at     int   // length of the content, without the end of the last record
 	number int64 // in that end
 	digits int   // of number; 0: no end is missing
+
+	block   int // where the block's content begins
+	written int // in buf: where the block begins, behind its size
+	largest int // block so far
 
 	head      int                          // of the last record
 	before    byte                         // what stands in front of it, the end of the value's length
@@ -60,9 +66,9 @@ const (
 // LogAppendTime the broker's takes its place), and the pattern, which must not change meanwhile.
 func (b *PatternBatch) Begin(timeMs int64, pattern Pattern) {
 	if b.count == 0 {
-		const room = snappyPreamble + batchHeader
-		b.buf = slices.Grow(b.buf[:0], room)[:room]
+		b.buf = slices.Grow(b.buf[:0], batchHeader+frameHeader)[:batchHeader+frameHeader]
 		b.baseTime, b.maxTime = timeMs, timeMs
+		b.beginBlock()
 	}
 	b.finish()
 	b.maxTime = max(b.maxTime, timeMs)
@@ -73,7 +79,28 @@ func (b *PatternBatch) Begin(timeMs int64, pattern Pattern) {
 	clear(b.followers[:])
 }
 
-// Append adds a record. A nil text is the key; number is 0 or more. The batch must not exceed 2 GiB without compression.
+func (b *PatternBatch) beginBlock() {
+	b.buf = append(b.buf, make([]byte, blockHeader)...)
+	b.block, b.written = b.at, len(b.buf)
+	b.buf, b.token = openSequence(b.buf)
+}
+
+// finish appends the end of the last record, if it is missing, as it is: a block may end behind it, with lastLiterals.
+func (b *PatternBatch) finish() {
+	if b.digits > 0 {
+		b.buf = b.appendEnd(append(b.buf, b.pattern.Middle...))
+	}
+}
+
+func (b *PatternBatch) endBlock() {
+	b.finish()
+	b.buf = closeLiterals(b.buf, b.token)
+	size := len(b.buf) - b.written
+	binary.LittleEndian.PutUint32(b.buf[b.written-blockHeader:], uint32(size))
+	b.largest = max(b.largest, size, b.at-b.block)
+}
+
+// Append adds a record of 4 MiB at most. A nil text is the key; number is 0 or more. The batch must not exceed 2 GiB without compression.
 func (b *PatternBatch) Append(key, text []byte, number int64) {
 	p := &b.pattern
 	same := text == nil
@@ -84,10 +111,11 @@ func (b *PatternBatch) Append(key, text []byte, number int64) {
 	value := len(p.Head) + len(text) + len(p.Middle) + digits + len(p.Tail)
 	offsetLen, keyLen, valueLen := lengthLen(int(b.count)), lengthLen(len(key)), lengthLen(value)
 	size := len(b.lead) + offsetLen + keyLen + len(key) + valueLen + value + 1
-	const elements = 6 * 5 // their tags
-	buf := slices.Grow(b.buf, size+RecordOverhead+elements)
-
-	buf, literal := b.join(buf, size)
+	if b.at > b.block && b.at-b.block+b.endLen()+lengthLen(size)+size > smallBlock {
+		b.endBlock()
+		b.beginBlock()
+	}
+	buf, token := b.join(slices.Grow(b.buf, size+size/lengthPerByte+RecordOverhead+maxSequences*8), size)
 	buf = appendLength(buf, int(b.count))
 	buf = appendLength(buf, len(key))
 	keyAt := b.at + offsetLen + keyLen
@@ -95,71 +123,78 @@ func (b *PatternBatch) Append(key, text []byte, number int64) {
 	buf = appendLength(buf, value)
 	b.at = keyAt + len(key) + valueLen
 
-	if last := buf[len(buf)-1]; last == b.before && b.near(b.head) {
-		buf = closeLiteral(buf[:len(buf)-1], literal)
-		buf = appendCopy(buf, b.at-b.head, 1+len(p.Head))
+	if last := buf[len(buf)-1]; last == b.before && len(p.Head) >= minMatch && b.near(b.head) {
+		buf, token = closeSequence(buf[:len(buf)-1], token, b.at-b.head, 1+len(p.Head))
 	} else {
-		buf = closeLiteral(append(buf, p.Head...), literal)
+		buf = append(buf, p.Head...)
 		b.before = last
 	}
 	b.head = b.at
 	b.at += len(p.Head)
 
-	if same && len(text) >= minCopy && b.near(keyAt) {
-		buf = appendCopy(buf, b.at-keyAt, len(text))
+	if same && len(text) >= minMatch && b.near(keyAt) {
+		buf, token = closeSequence(buf, token, b.at-keyAt, len(text))
 	} else {
-		buf, literal = openLiteral(buf)
-		buf = closeLiteral(short.Append(buf, text), literal)
+		buf = short.Append(buf, text)
 	}
 	b.at += len(text)
-	b.buf = buf
+	b.buf, b.token = buf, token
 	b.number, b.digits = number, digits
 	b.count++
 }
 
-// join appends the end of the last record and the lead of one of a size, and leaves a literal open behind them.
-func (b *PatternBatch) join(buf []byte, size int) (joined []byte, literal int) {
+const maxSequences = 5 // of a record
+
+// join appends the end of the last record and the lead of one of a size.
+func (b *PatternBatch) join(buf []byte, size int) (joined []byte, token int) {
+	token = b.token
 	lead := lengthLen(size) + len(b.lead)
-	if b.digits == 0 {
-		buf, literal = openLiteral(buf)
-	} else {
+	if b.digits > 0 {
 		if b.number < maxDigit && size < maxFollower {
 			last := &b.followers[b.number][size]
 			from := int(*last)
 			*last = int32(b.at)
 			if b.near(from) {
-				buf, literal = openLiteral(appendCopy(buf, b.at-from, b.endLen()+lead))
+				buf, token = closeSequence(buf, token, b.at-from, b.endLen()+lead)
 				b.ended()
 				b.at += lead
-				return buf, literal
+				return buf, token
 			}
 		}
-		buf, literal = b.end(buf)
+		buf, token = b.end(buf, token)
 	}
 	b.at += lead
 	buf = appendLength(buf, size)
-	return append(buf, b.lead...), literal
+	return append(buf, b.lead...), token
 }
 
-// end appends the end of the last record and leaves a literal open behind it.
-func (b *PatternBatch) end(buf []byte) (with []byte, literal int) {
-	defer b.ended()
-	p := &b.pattern
+// end appends the end of the last record.
+func (b *PatternBatch) end(buf []byte, token int) (with []byte, next int) {
 	if b.number < maxEnds && b.near(int(b.ends[b.number])) {
-		return openLiteral(appendCopy(buf, b.at-int(b.ends[b.number]), b.endLen()))
+		buf, token = closeSequence(buf, token, b.at-int(b.ends[b.number]), b.endLen())
+		b.ended()
+		return buf, token
 	}
-	if b.near(b.middle) && len(p.Middle) > 0 {
-		buf, literal = openLiteral(appendCopy(buf, b.at-b.middle, len(p.Middle)))
+	if middle := b.pattern.Middle; b.near(b.middle) && len(middle) >= minMatch {
+		buf, token = closeSequence(buf, token, b.at-b.middle, len(middle))
 	} else {
-		buf, literal = openLiteral(buf)
-		buf = append(buf, p.Middle...)
+		buf = append(buf, middle...)
 	}
-	buf = strconv.AppendInt(buf, b.number, 10)
-	return append(append(buf, p.Tail...), 0), literal
+	return b.appendEnd(buf), token
 }
 
-// endLen returns the length of the end of the last record.
+// appendEnd appends the end of the last record but for Middle.
+func (b *PatternBatch) appendEnd(buf []byte) []byte {
+	buf = strconv.AppendInt(buf, b.number, 10)
+	b.ended()
+	return append(append(buf, b.pattern.Tail...), 0)
+}
+
+// endLen returns the length of the end of the last record, 0 if it is there.
 func (b *PatternBatch) endLen() int {
+	if b.digits == 0 {
+		return 0
+	}
 	return len(b.pattern.Middle) + b.digits + len(b.pattern.Tail) + 1
 }
 
@@ -173,39 +208,27 @@ func (b *PatternBatch) ended() {
 	b.digits = 0
 }
 
-// finish appends the end of the last record, if it is missing.
-func (b *PatternBatch) finish() {
-	if b.digits > 0 {
-		b.buf = closeLiteral(b.end(b.buf))
-	}
-}
+// near tells whether a match reaches from the content's end to a place, which is not in another block.
+func (b *PatternBatch) near(place int) bool { return place > b.block && b.at-place <= maxOffset }
 
-// near tells whether a copy reaches from the content's end to a place.
-func (b *PatternBatch) near(place int) bool { return place > 0 && b.at-place <= maxCopyOffset }
+// Size returns the size of the batch in bytes as it would be without compression.
+func (b *PatternBatch) Size() int { return batchHeader + b.at + b.endLen() }
 
-// Size returns the size of the batch in bytes as it would be without compression. What is sent has at most RecordOverhead more for each
-// record, and mostly a quarter.
-func (b *PatternBatch) Size() int {
-	size := batchHeader + b.at
-	if b.digits > 0 {
-		size += b.endLen()
-	}
-	return size
-}
+// MaxSize returns the most that a batch takes, sent or not, that has a size without compression: LZ4 makes what it cannot compress
+// longer. Mostly a sixth is sent.
+func MaxSize(size int) int { return size + size/200 + 64 }
 
-// Seal returns the batch, to be sent; it is valid until the next Begin, Append or Reset. There must be a record.
+// Seal returns the batch, to be sent; it is valid until Reset, which comes next. There must be a record.
 func (b *PatternBatch) Seal() *RecordBatch {
-	b.finish()
-	var preamble [snappyPreamble]byte
-	n := binary.PutUvarint(preamble[:], uint64(b.at))
-	buf := b.buf[snappyPreamble-n:]
-	copy(buf[batchHeader:], preamble[:n])
-	b.sealed = RecordBatch{buf: buf, count: b.count, baseTime: b.baseTime, maxTime: b.maxTime, compression: compress.Snappy}
+	b.endBlock()
+	b.buf = append(b.buf, make([]byte, endMark)...)
+	putFrameHeader(b.buf[batchHeader:], b.largest)
+	b.sealed = RecordBatch{buf: b.buf, count: b.count, baseTime: b.baseTime, maxTime: b.maxTime, compression: compress.Lz4}
 	return &b.sealed
 }
 
 // Reset empties the batch and keeps its buffer.
-func (b *PatternBatch) Reset() { b.buf, b.count, b.at, b.digits = b.buf[:0], 0, 0, 0 }
+func (b *PatternBatch) Reset() { b.buf, b.count, b.at, b.digits, b.largest = b.buf[:0], 0, 0, 0, 0 }
 
 // lengthLen is varintLen for a number ≥ 0 that is mostly small.
 func lengthLen(n int) int {
