@@ -21,7 +21,8 @@ type Drain struct {
 	Lines   int64      `json:"lines"`
 	Bytes   int64      `json:"bytes"`
 	Windows int        `json:"windows"`
-	Totals  Totals     `json:"totals"` // everybody's
+	WarmUp  int        `json:"warm_up"` // rounds before those of Runs
+	Totals  Totals     `json:"totals"`  // everybody's
 	Runs    []DrainRun `json:"runs"`
 }
 
@@ -52,7 +53,11 @@ func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) 
 		return err
 	}
 	d := Drain{Name: name, Text: t.Describe(), Lines: lines, Bytes: b.Bytes, Windows: b.Windows}
-	for round := 1; round <= b.Rounds; round++ {
+	if len(r.Drains) == 0 {
+		d.WarmUp = b.WarmUp
+	}
+	first := true
+	for round := 1 - d.WarmUp; round <= b.Rounds; round++ {
 		for _, program := range b.Contenders {
 			once, err := b.drainOnce(ctx, program, load.Topic)
 			if err := errors.Join(err, b.Broker.delete(ctx, once.topics...)); err != nil {
@@ -62,12 +67,14 @@ func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) 
 			run.Round = round
 			b.Log("%s, round %d: %s %.1f s, CPU %.1f s, broker's CPU %.1f s, peak %d MB; %d rows, %d words", name, round, program, run.Wall,
 				run.CPU, run.BrokerCPU, run.Peak>>20, totals.Rows, totals.Words)
-			if len(d.Runs) == 0 {
-				d.Totals = totals
+			if first {
+				d.Totals, first = totals, false
 			} else if !d.Totals.Equal(totals) {
-				return fmt.Errorf("%s counted %+v, where %s counted %+v", program, totals, d.Runs[0].Program, d.Totals)
+				return fmt.Errorf("%s counted %+v, where %s counted %+v", program, totals, b.Contenders[0], d.Totals)
 			}
-			d.Runs = append(d.Runs, run)
+			if round > 0 {
+				d.Runs = append(d.Runs, run)
+			}
 		}
 	}
 	r.Drains = append(r.Drains, d)

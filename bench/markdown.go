@@ -59,8 +59,12 @@ func (m *markdown) row(cells ...string) { m.printf("| %s |\n", strings.Join(cell
 
 func (m *markdown) drain(d Drain) {
 	sum, _ := d.Totals.Sum.MarshalText()
-	m.printf("\n### Drain: %s\n\n%s: %d lines, %.2f GB, %d words over %d windows; %d results. Totals equal in all %d runs: %s.\n\n",
+	m.printf("\n### Drain: %s\n\n%s: %d lines, %.2f GB, %d words over %d windows; %d results. Totals equal in all %d runs: %s.",
 		d.Name, d.Text, d.Lines, float64(d.Bytes)/1e9, d.Totals.Words, d.Windows, d.Totals.Rows, len(d.Runs), sum)
+	if d.WarmUp > 0 {
+		m.printf(" Rounds before that did not count: %d.", d.WarmUp)
+	}
+	m.printf("\n\n")
 	m.table("", "wall s", "of tight", "last result s", "CPU s", "of tight", "broker CPU s", "peak MB")
 	all := byProgram(d.Runs, func(r DrainRun) string { return r.Program })
 	tight := all["tight"]
