@@ -14,7 +14,7 @@ const (
 	smallSpares = 4 << 20 // bytes
 )
 
-// Take returns an empty table. One that is new takes at once what the last one's words took, when it gets its first.
+// Take returns an empty table. One that is new and gets too many words for a small one takes at once what the last one's words took.
 func (s *Spares) Take() *Table {
 	last := len(s.tables) - 1
 	if last < 0 {

@@ -43,7 +43,7 @@ func TestSparesDoNotAllocate(t *testing.T) {
 	}
 }
 
-// A new table has room at once for as many words as the one before had.
+// A new table that gets more than a few words has room at once for as many as the one before had. There may be many with few.
 func TestSparesExpect(t *testing.T) {
 	var s Spares
 	s.Put(filled(new(Table), 5000))
@@ -52,7 +52,10 @@ func TestSparesExpect(t *testing.T) {
 	if table.entries != nil {
 		t.Error("a table without words takes memory")
 	}
-	if filled(table, 1); len(table.entries) != 8192 {
+	if filled(table, 700); len(table.entries) != firstSize {
+		t.Errorf("%d entries for 700 words", len(table.entries))
+	}
+	if filled(table, 1000); len(table.entries) != 8192 {
 		t.Errorf("%d entries for 5000 words", len(table.entries))
 	}
 	if filled(table, 7000); table.Len() != 7000 || len(table.entries) != 16384 {

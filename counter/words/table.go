@@ -23,7 +23,7 @@ type Table struct {
 	queue   [queued]addition
 	waiting int // how many of queue are still to be counted
 
-	expected int // words; the first room is for so many
+	expected int // words; the room is for so many when the first is too little
 }
 
 // Span is where a word stands in a text.
@@ -216,7 +216,7 @@ func (t *Table) makeRoom() {
 		return
 	}
 	size := max(2*len(t.entries), firstSize)
-	for size/4*3 <= t.expected {
+	for t.words > 0 && size/4*3 <= t.expected {
 		size *= 2
 	}
 	old := t.entries
