@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"wordcount/counter/combine"
@@ -227,10 +228,21 @@ func (t *combineTask) read(ctx context.Context, wait time.Duration) (useful bool
 		i := t.input(f.Partition)
 		in := &t.inputs[i]
 		var rec kafkaio.Record
-		unchecked := 0 // bytes
+		unchecked := 0                 // bytes
+		window := int64(math.MinInt64) // the end of the one that the partition has reached
 		for f.Next(&rec) {
 			t.combiner.Line(i, rec.Time, now, rec.Value)
 			useful = true
+			if reached := t.combiner.Reached(i); reached >= window { // one fetch may hold a day of windows
+				window = t.interval.End(t.interval.Of(reached))
+				far, err := t.tooFar(ctx, reached)
+				if err != nil {
+					return false, err
+				}
+				if far {
+					break // the rest is fetched again
+				}
+			}
 			if unchecked += len(rec.Value) + 1; unchecked < t.limits.flush/checks {
 				continue
 			}

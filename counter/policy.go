@@ -114,10 +114,8 @@ func (t *combineTask) ahead(ctx context.Context) (bool, error) {
 	for i := range t.inputs {
 		furthest = max(furthest, t.combiner.Reached(i))
 	}
-	if t.skew.tooFar(furthest, t.interval, t.limits) && time.Since(t.skew.looked) >= checkAhead {
-		if err := t.lookAtReduces(ctx); err != nil {
-			return false, err
-		}
+	if _, err := t.tooFar(ctx, furthest); err != nil {
+		return false, err
 	}
 	all := t.skew.tooFar(t.combiner.Watermark(), t.interval, t.limits)
 	for i := range t.inputs {
@@ -137,6 +135,17 @@ func (t *combineTask) ahead(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, pause(ctx, checkAhead)
+}
+
+// tooFar tells whether lines that have reached a time must wait for the reduces. It asks how far these are when it has to, but not too often.
+func (t *combineTask) tooFar(ctx context.Context, reached int64) (bool, error) {
+	if !t.skew.tooFar(reached, t.interval, t.limits) || time.Since(t.skew.looked) < checkAhead {
+		return t.skew.tooFar(reached, t.interval, t.limits), nil
+	}
+	if err := t.lookAtReduces(ctx); err != nil {
+		return false, err
+	}
+	return t.skew.tooFar(reached, t.interval, t.limits), nil
 }
 
 // pause waits for d or until ctx ends, and then returns its error.

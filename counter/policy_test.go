@@ -331,3 +331,44 @@ func TestReadFlushesInTheMiddle(t *testing.T) {
 		}
 	})
 }
+
+// One fetch may hold far more windows than a slot may be ahead: it stops in the middle, and goes on there when the reduces have closed.
+func TestReadStopsInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		const lines = 2*maxAheadSmallWindows + 50
+		time.Sleep(lines * anInterval * time.Millisecond)
+		lines0 := s.kafka.topics["lines"][0]
+		lines0.createTime, p.job.createTime = true, true
+		first := s.kafka.now() - lines*anInterval
+		var b kafkaio.RecordBatch
+		for i := range lines {
+			b.Append(first+int64(i)*anInterval, nil, []byte("line"))
+		}
+		s.kafka.append(lines0, &b, nil, false)
+		task := p.reads(t)
+		read := func(want int64) {
+			t.Helper()
+			if got := task.inputs[0].position; got != want || task.combiner.Pending().Lines > want {
+				t.Errorf("%d lines were read, want %d", got, want)
+			}
+		}
+		want := int64(maxAheadSmallWindows + 2) // one ahead of what it may, and with CreateTime its watermark lags by the grace
+		read(want)
+		for ; want < lines; want += maxAheadSmallWindows {
+			if ahead, err := task.ahead(t.Context()); !ahead || err != nil {
+				t.Fatalf("ahead %t, %v", ahead, err)
+			}
+			read(want)
+			s.commit("g-shuffle", 0, 0, wire.ReduceState{Closed: p.job.interval.Floor(first) + (want-2)*anInterval, Interval: anInterval, Partitions: 1}.Encode())
+			time.Sleep(checkAhead)
+			if ahead, err := task.ahead(t.Context()); ahead || err != nil {
+				t.Fatalf("ahead %t, %v", ahead, err)
+			}
+			if _, err := task.read(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read(lines)
+	})
+}

@@ -105,7 +105,7 @@ func (r *Reader) Pause(topic string, number int32, paused bool) {
 
 // Poll returns what was fetched, waiting up to maxWait for data; with 0 it asks and comes back at once. Partitions that
 // could not be read are left out, and tried again at the next Poll; a wait that lasts is logged. What it returns is
-// valid until the next Poll, and each must be walked to the end before it. The error is ctx's, or one that no retry mends.
+// valid until the next Poll; of what was not walked to its end the rest is fetched again. The error is ctx's, or one that no retry mends.
 func (r *Reader) Poll(ctx context.Context, maxWait time.Duration) ([]*Fetched, error) {
 	for _, f := range r.returned {
 		r.spare = append(r.spare, f.exchange.response[:0])

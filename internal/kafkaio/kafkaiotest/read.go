@@ -233,6 +233,33 @@ func testReadPaused(f *fixture) {
 	}
 }
 
+// testReadPartly: of what was not walked to its end the rest comes again, also within a batch.
+func testReadPartly(f *fixture) {
+	topic := f.topic("t", 1)
+	p := f.producer(f.client, topic)
+	f.send(p, 0, "a", "b", "c")
+	f.send(p, 0, "d")
+	f.abandon("partly", output(topic, 0, "never"))
+	f.send(p, 0, "e", "f")
+	f.transactional(f.client, "partly") // aborts it
+	r := f.client.NewReader([]kafkaio.Position{{Topic: topic}})
+	defer r.Close()
+	var got []string
+	for len(got) < 6 {
+		fetched, err := r.Poll(f.ctx, 20*time.Millisecond)
+		f.must(err)
+		for _, one := range fetched {
+			var rec kafkaio.Record
+			if one.Next(&rec) {
+				got = append(got, string(rec.Value))
+			}
+		}
+	}
+	if want := []string{"a", "b", "c", "d", "e", "f"}; !slices.Equal(got, want) {
+		f.Errorf("read %q, want %q", got, want)
+	}
+}
+
 // testReadLargeBatch: a batch above what a fetch asks for comes all the same.
 func testReadLargeBatch(f *fixture) {
 	topic := f.topic("t", 1, "max.message.bytes", "9000000")

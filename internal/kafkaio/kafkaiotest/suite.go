@@ -56,6 +56,7 @@ func Run(t *testing.T, b Broker) {
 		{"ReadOpenTransaction", testReadOpenTransaction},
 		{"ReadSeveral", testReadSeveral},
 		{"ReadPaused", testReadPaused},
+		{"ReadPartly", testReadPartly},
 		{"ReadLargeBatch", testReadLargeBatch},
 		{"LongPoll", testLongPoll},
 		{"OutOfRange", testOutOfRange},
