@@ -247,7 +247,7 @@ func (t *combineTask) read(ctx context.Context, wait time.Duration) (useful bool
 				continue
 			}
 			unchecked = 0
-			if t.combiner.Size() >= t.limits.flush { // one fetch may hold far more
+			if t.full() { // one fetch may hold far more
 				in.position = f.Position()
 				if err := t.flush(ctx); err != nil {
 					return false, err

@@ -22,12 +22,12 @@ const (
 	maxAheadSmallWindows = 240
 )
 
-// limits are sizes of counts in memory, in bytes.
+// limits are sizes of counts in memory, in bytes: here, or where they are summed.
 type limits struct {
-	flush int // so much that is pending is committed
+	flush int // so much that is pending here is committed
 	early int // so much that is pending is worth a transaction of its own just before a window's end
 	small int // so much of a slot's counts may be committed in more than maxAheadWindows that are not closed yet
-	ahead int // so much in any
+	ahead int // so much in any; the half of it that is pending is committed
 }
 
 // production are the limits that a counter has; a test has smaller ones.
@@ -37,7 +37,7 @@ var production = limits{flush: 16 << 20, early: 1 << 20, small: 16 << 20, ahead:
 func (t *combineTask) flushNow() bool {
 	c := t.combiner
 	switch {
-	case c.Size() >= t.limits.flush:
+	case t.full():
 		return true
 	case c.Closes():
 		return !t.behind() || time.Since(t.flushed) >= backlogFlush
@@ -48,6 +48,11 @@ func (t *combineTask) flushNow() bool {
 	}
 	left := c.NextEnd() - t.clock.Now()
 	return c.Size() >= t.limits.early && left >= 0 && left <= earlyFlush.Milliseconds()
+}
+
+// full tells whether what is pending takes too much memory, here or where it will be summed, to wait for more.
+func (t *combineTask) full() bool {
+	return t.combiner.Size() >= t.limits.flush || t.combiner.Load() >= t.limits.ahead/2
 }
 
 // behind tells whether the last fetches left lines to read.

@@ -310,6 +310,33 @@ func TestAheadAfterARestart(t *testing.T) {
 	})
 }
 
+// A window that was passed takes little here, but as much as before where it is summed: that is what is committed in time, and what the slot is
+// ahead.
+func TestFlushForTheReduces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := quiet(t, 1, 1)
+		p.job.limits = limits{flush: 1 << 20, early: 1 << 20, small: 1 << 20, ahead: 8000}
+		task := combining(p)
+		if err := task.begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		task.inputs[0].end = 1 // more is there
+		for i := range int64(2) {
+			if task.flushNow() {
+				t.Errorf("after %d windows of 2000 bytes", i)
+			}
+			task.combiner.Line(0, aTime+i*anInterval, aTime+60*anInterval, distinctWords(20))
+		}
+		load := task.combiner.Load()
+		if task.combiner.Size() > load*3/4 || !task.flushNow() {
+			t.Errorf("flush %t, of %d bytes that will be %d", task.flushNow(), task.combiner.Size(), load)
+		}
+		if err := task.flush(t.Context()); err != nil || task.skew.bytes != load {
+			t.Errorf("%d bytes ahead, want %d; %v", task.skew.bytes, load, err)
+		}
+	})
+}
+
 // One fetch may hold far more than memory should: it is committed in parts, each with the position that goes with it.
 func TestReadFlushesInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -222,10 +222,10 @@ func (c *Combiner) NextEnd() int64 {
 
 // Until returns the end of the newest window with pending counts, math.MinInt64 when there is none.
 func (c *Combiner) Until() int64 {
-	if len(c.windows) == 0 {
-		return c.packed.until
+	if last := len(c.windows) - 1; last >= 0 {
+		return c.windows[last].end
 	}
-	return max(c.packed.until, c.windows[len(c.windows)-1].end)
+	return c.packed.until
 }
 
 // Flush emits what was counted and not emitted yet, then for each shuffle partition the watermark. So since the last Flush for each q
@@ -247,7 +247,7 @@ var nothing = packed{until: math.MinInt64}
 func (c *Combiner) pack(n int) {
 	for _, w := range c.windows[:n] {
 		c.packed.load += w.size()
-		c.packed.until = max(c.packed.until, w.end)
+		c.packed.until = w.end
 		c.packWindow(w)
 		c.spares.Put(w.words)
 	}

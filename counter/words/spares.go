@@ -6,7 +6,7 @@ import "unsafe"
 type Spares struct {
 	tables []*Table
 	bytes  int
-	words  int // of the table that came last
+	words  int // that a new table should have room for: as many as the one had that came last
 }
 
 const (
@@ -14,11 +14,14 @@ const (
 	smallSpares = 4 << 20 // bytes
 )
 
-// Take returns an empty table. One that is new and gets too many words for a small one takes at once what the last one's words took.
+// Take returns an empty table. One that is new and gets too many words for a small one takes at once what the last one's words took, and
+// each further one half of that: they may be many, with few words each.
 func (s *Spares) Take() *Table {
 	last := len(s.tables) - 1
 	if last < 0 {
-		return &Table{expected: s.words}
+		t := &Table{expected: s.words}
+		s.words /= 2
+		return t
 	}
 	t := s.tables[last]
 	s.tables = s.tables[:last]

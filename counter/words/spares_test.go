@@ -58,6 +58,12 @@ func TestSparesExpect(t *testing.T) {
 	if filled(table, 1000); len(table.entries) != 8192 {
 		t.Errorf("%d entries for 5000 words", len(table.entries))
 	}
+	for range 20 {
+		s.Take()
+	}
+	if last := filled(s.Take(), 1000); len(last.entries) != 2*firstSize {
+		t.Errorf("%d entries for 1000 words after many tables", len(last.entries))
+	}
 	if filled(table, 7000); table.Len() != 7000 || len(table.entries) != 16384 {
 		t.Errorf("%d entries for %d words", len(table.entries), table.Len())
 	}

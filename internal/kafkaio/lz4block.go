@@ -4,7 +4,8 @@ import "encoding/binary"
 
 // An LZ4 frame (github.com/lz4/lz4, doc/lz4_Frame_format.md) is a header, blocks that know nothing of each other, each with its size before
 // it, and a mark. A block (lz4_Block_format.md) is sequences: a token, literals, and a match, which repeats what stands further in front. The last
-// one has no match, and lastLiterals bytes at least, unless it is the only one.
+// one has no match. Decoders want the last match to begin 12 bytes before the block's end or more, and to end 5 bytes before it or more:
+// lastLiterals are enough for both.
 const (
 	frameHeader   = 7
 	blockHeader   = 4

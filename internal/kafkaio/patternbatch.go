@@ -63,8 +63,12 @@ const (
 )
 
 // Begin says what the records have in common that are appended from now on: the time in ms since the epoch (on a topic with
-// LogAppendTime the broker's takes its place), and the pattern, which must not change meanwhile.
+// LogAppendTime the broker's takes its place), and the pattern, which must not change meanwhile. It panics
+// when Middle and Tail are too short.
 func (b *PatternBatch) Begin(timeMs int64, pattern Pattern) {
+	if len(pattern.Middle)+len(pattern.Tail)+2 < lastLiterals { // with a digit, and the number of headers
+		panic("kafkaio: Middle and Tail are too short")
+	}
 	if b.count == 0 {
 		b.buf = slices.Grow(b.buf[:0], batchHeader+frameHeader)[:batchHeader+frameHeader]
 		b.baseTime, b.maxTime = timeMs, timeMs
@@ -100,7 +104,8 @@ func (b *PatternBatch) endBlock() {
 	b.largest = max(b.largest, size, b.at-b.block)
 }
 
-// Append adds a record of 4 MiB at most. A nil text is the key; number is 0 or more. The batch must not exceed 2 GiB without compression.
+// Append adds a record whose MaxSize is 4 MiB at most. A nil text is the key; number is 0 or more. The batch must not exceed 2 GiB without
+// compression.
 func (b *PatternBatch) Append(key, text []byte, number int64) {
 	p := &b.pattern
 	same := text == nil

@@ -195,6 +195,10 @@ func TestPatternBatchAgain(t *testing.T) {
 	for seed := range uint64(150) {
 		checkPattern(t, &b, randomRows(rand.New(rand.NewPCG(seed, 1))))
 		b.Reset()
+		if fill(&b, englishRows(1)); b.Seal().buf[batchHeader+5] != 0x40 {
+			t.Fatal("a small batch after a large one says that its blocks are large")
+		}
+		b.Reset()
 		if b.Size() > batchHeader || t.Failed() {
 			t.Fatalf("seed %d; %d bytes after Reset", seed, b.Size())
 		}
@@ -265,6 +269,12 @@ func TestPatternBatchOfLongTexts(t *testing.T) {
 			b[i] = byte(random.Int())
 		}
 		return b
+	}
+	for n := 64<<10 - 600; n < 64<<10+10; n += 3 { // compressed it may be more than a small block, or not
+		checkPattern(t, new(PatternBatch), []row{{5, countPattern, []byte{}, noise(n), 1}})
+	}
+	for n := 65300; n < 65560; n += 3 { // the key is as far away as a match reaches, or further
+		checkPattern(t, new(PatternBatch), []row{{5, countPattern, noise(n), nil, 1}})
 	}
 	for _, n := range []int{200, 1000, 32 << 10, 64 << 10, 100 << 10, 128 << 10, 700 << 10} {
 		var rows []row
