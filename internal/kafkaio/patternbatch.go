@@ -63,8 +63,8 @@ const (
 )
 
 // Begin says what the records have in common that are appended from now on: the time in ms since the epoch (on a topic with
-// LogAppendTime the broker's takes its place), and the pattern, which must not change meanwhile. It panics
-// when Middle and Tail are too short.
+// LogAppendTime the broker's takes its place), and the pattern, which must not change meanwhile. It panics when Middle and Tail are too
+// short.
 func (b *PatternBatch) Begin(timeMs int64, pattern Pattern) {
 	if len(pattern.Middle)+len(pattern.Tail)+2 < lastLiterals { // with a digit, and the number of headers
 		panic("kafkaio: Middle and Tail are too short")
