@@ -153,7 +153,7 @@ func (t *Table) count() {
 		w := &queue[i]
 		e := &entries[w.hash&mask]
 		has := e.key()
-		differs := has.a ^ w.a | has.b ^ w.b
+		differs := (has.a ^ w.a) | (has.b ^ w.b)
 		miss := int64((differs | -differs) >> 63) // 1, or 0 when all bits are the same
 		e.count += w.n & (miss - 1)
 		missed[misses%queued] = uint8(i)

@@ -1,6 +1,7 @@
 package words
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -119,6 +120,45 @@ func TestTableEmptyIsNothing(t *testing.T) {
 	}
 	if table.Len() != 0 || table.Bytes() != 0 || table.entries != nil {
 		t.Errorf("%d words of %d bytes, room for %d", table.Len(), table.Bytes(), len(table.entries))
+	}
+}
+
+// Words that differ in little, and should be in the same place, are kept apart: such as a word that begins a sentence and is one within it.
+func TestTableAlike(t *testing.T) {
+	var table Table
+	want := make(map[string]int64)
+	random := rand.New(rand.NewPCG(1, 1))
+	alike := 0
+	for len(want) < 600 { // the table does not grow
+		word := []byte("characteristic.")
+		for i := range word {
+			if random.IntN(2) == 0 {
+				word[i] = 'a' + byte(random.IntN(26))
+			}
+		}
+		other := bytes.Clone(word)
+		if random.IntN(2) == 0 {
+			other[0] ^= 0x20
+		} else {
+			other[random.IntN(len(other))] ^= 1 << random.IntN(7)
+		}
+		hash := func(w []byte) uint64 {
+			return shortKey((*[Slack]byte)(append(w, 0)), uint32(len(w))).hash() % firstSize
+		}
+		if hash(word) != hash(other) {
+			continue
+		}
+		alike++
+		for n := range int64(3) {
+			for _, w := range [][]byte{word, other} {
+				table.Add(w, n+1)
+				want[string(w)] += n + 1
+			}
+			table.count() // both are there when they come again
+		}
+	}
+	if got := all(t, &table); !maps.Equal(got, want) {
+		t.Errorf("%d words, want %d from %d pairs; or other counts", len(got), len(want), alike)
 	}
 }
 
