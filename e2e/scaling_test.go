@@ -115,8 +115,14 @@ func TestMoreCountersThanSlots(t *testing.T) {
 	p.Watch.Batches(2)
 	working, idle := four()
 	for _, c := range idle {
-		if text, ready := c.Ready(); !ready {
-			t.Errorf("a counter that stands by is not ready: %s", text)
+		for late := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) { // it may not have joined yet
+			text, ready := c.Ready()
+			if ready {
+				break
+			}
+			if time.Now().After(late) {
+				t.Fatalf("a counter that stands by is not ready: %s", text)
+			}
 		}
 		for late := time.Now().Add(10 * time.Second); !strings.Contains(c.Stderr.String(), "standing by"); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(late) {
