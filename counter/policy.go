@@ -144,8 +144,9 @@ func (t *combineTask) ahead(ctx context.Context) (bool, error) {
 
 // tooFar tells whether lines that have reached a time must wait for the reduces. It asks how far these are when it has to, but not too often.
 func (t *combineTask) tooFar(ctx context.Context, reached int64) (bool, error) {
-	if !t.skew.tooFar(reached, t.interval, t.limits) || time.Since(t.skew.looked) < checkAhead {
-		return t.skew.tooFar(reached, t.interval, t.limits), nil
+	far := t.skew.tooFar(reached, t.interval, t.limits)
+	if !far || time.Since(t.skew.looked) < checkAhead {
+		return far, nil
 	}
 	if err := t.lookAtReduces(ctx); err != nil {
 		return false, err

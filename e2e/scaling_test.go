@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -115,20 +116,15 @@ func TestMoreCountersThanSlots(t *testing.T) {
 	p.Watch.Batches(2)
 	working, idle := four()
 	for _, c := range idle {
-		for late := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) { // it may not have joined yet
-			text, ready := c.Ready()
-			if ready {
-				break
+		eventually(t, 10*time.Second, func() error { // it may not have joined yet
+			if text, ready := c.Ready(); !ready {
+				return fmt.Errorf("a counter that stands by is not ready: %s", text)
 			}
-			if time.Now().After(late) {
-				t.Fatalf("a counter that stands by is not ready: %s", text)
+			if !strings.Contains(c.Stderr.String(), "standing by") {
+				return errors.New("a counter that stands by does not say so")
 			}
-		}
-		for late := time.Now().Add(10 * time.Second); !strings.Contains(c.Stderr.String(), "standing by"); time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(late) {
-				t.Fatal("a counter that stands by does not say so")
-			}
-		}
+			return nil
+		})
 	}
 	for _, c := range working[:2] {
 		c.Stop()
