@@ -27,6 +27,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"wordcount/internal/kafkaio"
 	"wordcount/internal/service"
 )
@@ -147,15 +149,19 @@ func (j *job) topics(ctx context.Context, client *kafkaio.Client) error {
 	if err != nil {
 		return err
 	}
+	outputs, outputsCtx := errgroup.WithContext(ctx)
 	for _, topic := range []string{cfg.CountsTopic, cfg.BatchesTopic} {
-		n, err := client.EnsureTopic(ctx, kafkaio.TopicSpec{Name: topic, Partitions: j.partitions, ReplicationFactor: replicas, Settings: output})
-		if err != nil {
+		outputs.Go(func() error {
+			n, err := client.EnsureTopic(outputsCtx, kafkaio.TopicSpec{Name: topic, Partitions: j.partitions, ReplicationFactor: replicas, Settings: output})
+			if err == nil && n != j.partitions {
+				err = service.Usagef("topic %s has %d partitions, but %s has %d: they must have equally many; name other topics or delete the one that is wrong",
+					topic, n, cfg.shuffleTopic(), j.partitions)
+			}
 			return err
-		}
-		if n != j.partitions {
-			return service.Usagef("topic %s has %d partitions, but %s has %d: they must have equally many; name other topics or delete the one that is wrong",
-				topic, n, cfg.shuffleTopic(), j.partitions)
-		}
+		})
+	}
+	if err := outputs.Wait(); err != nil {
+		return err
 	}
 	if _, err := client.Partitions(ctx, cfg.LinesTopic); err != nil {
 		return err

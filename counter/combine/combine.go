@@ -33,6 +33,7 @@ type Config struct {
 // Combiner is the state of one slot's combine task: what was counted and is not emitted yet, and the watermark.
 type Combiner struct {
 	cfg       Config
+	split     bool    // the tokenizer is words.Table's
 	inputs    []int64 // watermark of each lines partition of the slot
 	watermark int64
 	sent      int64     // the watermark of the last Flush, or the start's
@@ -71,7 +72,7 @@ type Totals struct {
 
 // New returns a combiner whose watermark has not been set yet: it is wire.NoWatermark until Start.
 func New(cfg Config, inputs int) *Combiner {
-	c := &Combiner{cfg: cfg, inputs: make([]int64, inputs), watermark: wire.NoWatermark, sent: wire.NoWatermark,
+	c := &Combiner{cfg: cfg, split: tokenize.IsSplit(cfg.Tokenizer), inputs: make([]int64, inputs), watermark: wire.NoWatermark, sent: wire.NoWatermark,
 		packed: nothing, open: make([][]byte, cfg.Partitions)}
 	for i := range c.inputs {
 		c.inputs[i] = wire.NoWatermark
@@ -111,6 +112,10 @@ func (c *Combiner) Line(input int, t, now int64, line []byte) {
 	w.lines++
 	c.pending.Lines++
 	line, c.scratch = tokenize.Valid(c.scratch, line)
+	if c.split && len(line) <= tokenize.MaxWord {
+		c.pending.Words += int64(w.words.AddSplit(c.padded(line)))
+		return
+	}
 	var text []byte
 	text, c.words = c.cfg.Tokenizer.Words(c.words[:0], line)
 	c.pending.Words += int64(len(c.words))
@@ -118,11 +123,16 @@ func (c *Combiner) Line(input int, t, now int64, line []byte) {
 		c.countLong(w, text)
 		return
 	}
+	w.words.AddSpans(c.padded(text), c.words)
+}
+
+// padded returns a text with words.Slack behind it.
+func (c *Combiner) padded(text []byte) []byte {
 	if cap(text) < len(text)+words.Slack {
 		c.room = slices.Grow(c.room[:0], len(text)+words.Slack)
 		text = append(c.room, text...)
 	}
-	w.words.AddSpans(text, c.words)
+	return text
 }
 
 // countLong counts the words of a text in which there may be some that are too long.

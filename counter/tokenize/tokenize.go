@@ -2,11 +2,10 @@
 package tokenize
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,45 +47,20 @@ func New(name string) (Tokenizer, error) {
 // space splits at each single space, as line.split(" ") does: two spaces give an empty word, and so does an empty line.
 type space struct{}
 
-// Words finds the spaces of 64 bytes at a time, so that how long the words are is of no matter to the processor's branch
-// prediction.
 func (space) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
-	dst = slices.Grow(dst, len(line)/2+1)
 	start := 0
-	for at := 0; at < len(line); at += block {
-		var spaces uint64
-		if at+block <= cap(line) {
-			spaces = spacesOf((*[block]byte)(line[at : at+block]))
-		} else {
-			var last [block]byte
-			copy(last[:], line[at:])
-			spaces = spacesOf(&last)
+	for {
+		n := bytes.IndexByte(line[start:], ' ')
+		if n < 0 {
+			return line, append(dst, words.Span{Start: uint32(start), End: uint32(len(line))})
 		}
-		if left := len(line) - at; left < block {
-			spaces &= 1<<left - 1
-		}
-		for ; spaces != 0; spaces &= spaces - 1 {
-			end := at + bits.TrailingZeros64(spaces)
-			dst = append(dst, words.Span{Start: uint32(start), End: uint32(end)})
-			start = end + 1
-		}
+		dst = append(dst, words.Span{Start: uint32(start), End: uint32(start + n)})
+		start += n + 1
 	}
-	return line, append(dst, words.Span{Start: uint32(start), End: uint32(len(line))})
 }
 
-const block = 64
-
-// spacesOf returns a bit for each byte that is a space.
-func spacesOf(text *[block]byte) (spaces uint64) {
-	const each, low7 = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
-	for i := 0; i < block; i += 8 {
-		x := binary.LittleEndian.Uint64(text[i:]) ^ ' '*each
-		// The top bit of each byte that is zero, and no other (Hacker's Delight, 6-1). The product brings them together.
-		zero := ^((x&low7 + low7) | x | low7)
-		spaces |= zero * 0x0002040810204081 >> 56 << i
-	}
-	return spaces
-}
+// IsSplit tells whether a tokenizer does what words.Table.AddSplit does faster.
+func IsSplit(t Tokenizer) bool { return t == space{} }
 
 // fields splits around runs of Unicode white space, as line.split() of Python does: no word is empty.
 type fields struct{}
@@ -169,6 +143,10 @@ func ascii(line []byte) bool {
 	var all uint64
 	if len(line) >= 8 {
 		all = binary.LittleEndian.Uint64(line[len(line)-8:])
+		for ; len(line) >= 32; line = line[32:] {
+			all |= binary.LittleEndian.Uint64(line) | binary.LittleEndian.Uint64(line[8:]) |
+				binary.LittleEndian.Uint64(line[16:]) | binary.LittleEndian.Uint64(line[24:])
+		}
 		for ; len(line) >= 8; line = line[8:] {
 			all |= binary.LittleEndian.Uint64(line)
 		}

@@ -17,6 +17,7 @@ import (
 type Table struct {
 	entries []entry // their number is a power of two
 	words   int
+	limit   int    // of words, at which the table grows
 	bytes   int    // that the words have together
 	long    []byte // the words that do not fit their entry, one after the other
 
@@ -31,7 +32,7 @@ type Span struct{ Start, End uint32 }
 
 // entry is a word and its count, which is 0 where there is no word. 32 bytes: two to a cache line.
 type entry struct {
-	word  [Slack]byte // the word's key
+	word  [keySize]byte // the word's key
 	count int64
 	place // of a long word
 }
@@ -45,8 +46,15 @@ func (e *entry) key() key {
 	return key{binary.LittleEndian.Uint64(e.word[:]), binary.LittleEndian.Uint64(e.word[8:])}
 }
 
+// set makes an empty entry a word's.
+func (e *entry) set(k key, n int64) {
+	binary.LittleEndian.PutUint64(e.word[:], k.a)
+	binary.LittleEndian.PutUint64(e.word[8:], k.b)
+	e.count = n
+}
+
 // size returns the length of an entry's word, more than inEntry for a long one.
-func (e *entry) size() int { return int(e.word[Slack-1]) - 1 }
+func (e *entry) size() int { return int(e.word[keySize-1]) - 1 }
 
 // addition is a short word that waits.
 type addition struct {
@@ -58,12 +66,13 @@ type addition struct {
 // place is where in Table.long a word begins, and how long it is.
 type place struct{ at, length uint32 }
 
-// Slack is how much memory behind a text AddSpans may read, in bytes. What stands there does not matter.
-const Slack = 16
+// Slack is how much memory behind a text may be read, in bytes. What stands there does not matter.
+const Slack = 64
 
 const (
-	inEntry   = Slack - 1 // bytes of a word that fit
-	lengthAt  = 56        // the bit of key.b where the length begins
+	keySize   = 16
+	inEntry   = keySize - 1 // bytes of a word that fit
+	lengthAt  = 56          // the bit of key.b where the length begins
 	isLong    = 0xff
 	firstSize = 1 << 10
 	queued    = 64 // words are counted together
@@ -77,13 +86,13 @@ var (
 
 // shortKey loads a word of n ≤ 15 bytes. It reads on behind its end, and masks what it finds: words of all lengths take the
 // same way through the processor.
-func shortKey(text *[Slack]byte, n uint32) key {
+func shortKey(text *[keySize]byte, n uint32) key {
 	m := &masks[n&inEntry]
 	return key{binary.LittleEndian.Uint64(text[:]) & m.a, binary.LittleEndian.Uint64(text[8:])&m.b | uint64(n+1)<<lengthAt}
 }
 
 // masks cut 16 bytes to a word's, by its length.
-var masks = func() (m [Slack]key) {
+var masks = func() (m [keySize]key) {
 	for n := range m {
 		m[n] = key{1<<(8*min(n, 8)) - 1, 1<<(8*max(n-8, 0)) - 1}
 	}
@@ -109,91 +118,105 @@ func (t *Table) AddSpans(text []byte, words []Span) {
 			t.addLong(padded[start:w.End], 1)
 			continue
 		}
-		if t.push(shortKey((*[Slack]byte)(padded[start:start+Slack]), n), 1) {
-			t.count()
-		}
+		t.push(shortKey((*[keySize]byte)(padded[start:start+keySize]), n), 1)
 	}
 }
 
-// Add adds n ≥ 1 to a word's count. It is fastest when the word's capacity is Slack or more.
+// Add adds n ≥ 1 to a word's count. It is fastest when the word's capacity is 16 or more.
 func (t *Table) Add(word []byte, n int64) {
 	if len(word) > inEntry {
 		t.addLong(word, n)
 		return
 	}
-	if cap(word) < Slack {
-		word = append(make([]byte, 0, Slack), word...)
+	if cap(word) < keySize {
+		word = append(make([]byte, 0, keySize), word...)
 	}
-	if t.push(shortKey((*[Slack]byte)(word[:Slack]), uint32(len(word))), n) {
+	t.push(shortKey((*[keySize]byte)(word[:keySize]), uint32(len(word))), n)
+}
+
+// push lets a short word wait, and counts when there are enough.
+func (t *Table) push(k key, n int64) {
+	t.queue[t.waiting%queued] = addition{k, n, k.hash()}
+	t.waiting++
+	if t.waiting == queued {
+		t.makeRoom()
+		prefetch(t.queue[:], t.entries)
 		t.count()
 	}
 }
 
-// push lets a short word wait, and tells whether it is time to count.
-func (t *Table) push(k key, n int64) (full bool) {
-	t.queue[t.waiting%queued] = addition{k, n, k.hash()}
-	t.waiting++
-	return t.waiting == queued
-}
-
-// count counts the words that wait. Its first loop has no branches: nothing that a word's entry holds decides whether the processor
-// goes on to the next one.
+// count counts the words that wait.
 func (t *Table) count() {
 	if t.waiting == 0 {
 		return
 	}
 	t.makeRoom()
-	queue, entries := t.queue[:t.waiting], t.entries
+	queue := t.queue[:t.waiting]
 	t.waiting = 0
+	var missed [queued]uint8
+	misses := find(queue, t.entries, &missed)
+	for _, i := range missed[:misses] {
+		t.add(&queue[i])
+	}
+}
+
+// findPlain counts the words that are where they should be, and notes in missed which are not. It has no branches: nothing that a word's
+// entry holds decides whether the processor goes on to the next one.
+func findPlain(queue []addition, entries []entry, missed *[queued]uint8) (misses int) {
 	mask := uint64(len(entries) - 1)
-	prefetch(queue, entries)
-	var missed [queued]uint8 // which of queue are not where they should be
-	misses := 0
+	n := uint(0)
 	for i := range queue {
 		w := &queue[i]
 		e := &entries[w.hash&mask]
 		has := e.key()
 		differs := (has.a ^ w.a) | (has.b ^ w.b)
-		miss := int64((differs | -differs) >> 63) // 1, or 0 when all bits are the same
-		e.count += w.n & (miss - 1)
-		missed[misses%queued] = uint8(i)
-		misses += int(miss)
+		miss := (differs | -differs) >> 63 // 1, or 0 when all bits are the same
+		e.count += w.n & (int64(miss) - 1)
+		missed[n%queued] = uint8(i)
+		n += uint(miss)
 	}
-	for _, i := range missed[:misses] {
-		t.add(queue[i].key, queue[i].hash, nil, queue[i].n)
-	}
+	return int(n)
 }
 
-func (t *Table) addLong(word []byte, n int64) {
-	t.makeRoom()
-	k := longKey(word)
-	t.add(k, k.hash(), word, n)
-}
-
-// add counts a word with its key; word is only needed for a long one. It panics when the long ones take more than 4 GiB
-// together.
-func (t *Table) add(k key, hash uint64, word []byte, n int64) {
+// add counts a short word that may be anywhere in the table, or new.
+func (t *Table) add(w *addition) {
 	mask := uint64(len(t.entries) - 1)
-	length := int(k.b>>lengthAt) - 1
-	for i := hash & mask; ; i = (i + 1) & mask {
+	for i := w.hash & mask; ; i = (i + 1) & mask {
 		e := &t.entries[i]
-		if e.key() == k && (length <= inEntry || bytes.Equal(t.text(e), word)) {
-			e.count += n
+		switch e.key() {
+		case w.key:
+			e.count += w.n
+			return
+		case key{}:
+			e.set(w.key, w.n)
+			t.words++
+			t.bytes += e.size()
+			t.makeRoom()
 			return
 		}
-		if e.count > 0 {
-			continue
+	}
+}
+
+// addLong counts a long word. It panics when they take more than 4 GiB together.
+func (t *Table) addLong(word []byte, n int64) {
+	t.makeRoom()
+	mask := uint64(len(t.entries) - 1)
+	k := longKey(word)
+	for i := k.hash() & mask; ; i = (i + 1) & mask {
+		e := &t.entries[i]
+		switch e.key() {
+		case k:
+			if bytes.Equal(t.text(e), word) {
+				e.count += n
+				return
+			}
+		case key{}:
+			e.set(k, n)
+			e.place = t.keep(word)
+			t.words++
+			t.bytes += len(word)
+			return
 		}
-		binary.LittleEndian.PutUint64(e.word[:], k.a)
-		binary.LittleEndian.PutUint64(e.word[8:], k.b)
-		e.count = n
-		if length > inEntry {
-			e.place, length = t.keep(word), len(word)
-		}
-		t.words++
-		t.bytes += length
-		t.makeRoom()
-		return
 	}
 }
 
@@ -212,15 +235,18 @@ func (t *Table) text(e *entry) []byte { return t.long[e.at:][:e.length:e.length]
 
 // makeRoom lets the table take a further word.
 func (t *Table) makeRoom() {
-	if t.words < len(t.entries)/4*3 {
-		return
+	if t.words >= t.limit {
+		t.grow()
 	}
+}
+
+func (t *Table) grow() {
 	size := max(2*len(t.entries), firstSize)
 	for t.words > 0 && size/4*3 <= t.expected {
 		size *= 2
 	}
 	old := t.entries
-	t.entries = make([]entry, size)
+	t.entries, t.limit = make([]entry, size), size/4*3
 	mask := uint64(len(t.entries) - 1)
 	for _, e := range old {
 		if e.count == 0 {

@@ -143,7 +143,7 @@ func TestTableAlike(t *testing.T) {
 			other[random.IntN(len(other))] ^= 1 << random.IntN(7)
 		}
 		hash := func(w []byte) uint64 {
-			return shortKey((*[Slack]byte)(append(w, 0)), uint32(len(w))).hash() % firstSize
+			return shortKey((*[keySize]byte)(append(w, 0)), uint32(len(w))).hash() % firstSize
 		}
 		if hash(word) != hash(other) {
 			continue
@@ -159,6 +159,33 @@ func TestTableAlike(t *testing.T) {
 	}
 	if got := all(t, &table); !maps.Equal(got, want) {
 		t.Errorf("%d words, want %d from %d pairs; or other counts", len(got), len(want), alike)
+	}
+}
+
+// What each processor has for itself does what the plain version does.
+func TestFindIsPlain(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var table Table
+	for i := range 500 {
+		table.Add(fmt.Append(nil, i), 1)
+	}
+	table.Len() // none waits
+	for range 1000 {
+		queue := make([]addition, 1+r.IntN(queued))
+		for i := range queue {
+			word := fmt.Appendf(make([]byte, 0, keySize), "%d", r.IntN(1000))
+			k := shortKey((*[keySize]byte)(word[:keySize]), uint32(len(word)))
+			queue[i] = addition{k, 1 + r.Int64N(1<<40), k.hash()}
+		}
+		plain := slices.Clone(table.entries)
+		var missed, want [queued]uint8
+		misses, wantMisses := find(queue, table.entries, &missed), findPlain(queue, plain, &want)
+		if misses != wantMisses || !slices.Equal(missed[:misses], want[:misses]) {
+			t.Fatalf("missed %v, want %v", missed[:misses], want[:wantMisses])
+		}
+		if !slices.Equal(table.entries, plain) {
+			t.Fatal("other entries than the plain version's")
+		}
 	}
 }
 
