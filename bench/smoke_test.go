@@ -143,7 +143,7 @@ func TestUnknownCase(t *testing.T) {
 // A run that counted something else fails.
 func TestDrainComparesTotals(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.Cases, cfg.Contenders = []string{"english"}, []string{"tight", "naive"}
+	cfg.Cases, cfg.Contenders, cfg.WarmUp = []string{"english"}, []string{"tight", "naive"}, 0
 	right, runs := cfg.Programs, 0
 	cfg.Programs = Programs{Command: func(name string) (string, []string) {
 		file, env := right.Command(name)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -138,6 +140,35 @@ func startBroker(ctx context.Context, in *testcontainers.DockerNetwork, broker, 
 		return k, fmt.Errorf("run %s as %s: %w", e2e.KafkaImage, host(broker), err)
 	}
 	return k, nil
+}
+
+// SaveLogs writes what each broker has said, through all its starts, to a file that stays.
+func (c *Cluster) SaveLogs(ctx context.Context) (files []string, err error) {
+	for b, k := range c.brokers {
+		if k == nil || k.Container == nil {
+			continue
+		}
+		file, err := saveLog(ctx, k.Container, "soak-"+host(b)+"-*.log")
+		if err != nil {
+			return files, fmt.Errorf("save the log of %s: %w", host(b), err)
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+func saveLog(ctx context.Context, container testcontainers.Container, pattern string) (file string, err error) {
+	log, err := container.Logs(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer log.Close()
+	f, err := os.CreateTemp("", pattern)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(f, log)
+	return f.Name(), errors.Join(err, f.Close())
 }
 
 // Close removes everything.
