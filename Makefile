@@ -92,7 +92,7 @@ format:
 
 vet:
 	go vet work
-	GOARCH=arm64 go vet wordcount/counter/words # its assembly
+	for arch in amd64 arm64; do GOARCH=$$arch go vet wordcount/counter/words || exit 1; done # its assembly
 
 staticcheck:
 	go run $(STATICCHECK) $$(go list work)

@@ -58,7 +58,7 @@ func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) 
 	if len(r.Drains) == 0 {
 		d.WarmUp = b.WarmUp
 	}
-	first := true
+	first := "" // who counted first
 	for round := 1 - d.WarmUp; round <= b.Rounds; round++ {
 		for _, program := range b.Contenders {
 			if round < 1 && program == naive {
@@ -72,10 +72,10 @@ func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) 
 			run.Round = round
 			b.Log("%s, round %d: %s %.1f s, CPU %.1f s, broker's CPU %.1f s, peak %d MB; %d rows, %d words", name, round, program, run.Wall,
 				run.CPU, run.BrokerCPU, run.Peak>>20, totals.Rows, totals.Words)
-			if first {
-				d.Totals, first = totals, false
+			if first == "" {
+				d.Totals, first = totals, program
 			} else if !d.Totals.Equal(totals) {
-				return fmt.Errorf("%s counted %+v, where %s counted %+v", program, totals, b.Contenders[0], d.Totals)
+				return fmt.Errorf("%s counted %+v, where %s counted %+v", program, totals, first, d.Totals)
 			}
 			if round > 0 {
 				d.Runs = append(d.Runs, run)

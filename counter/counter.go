@@ -27,8 +27,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"wordcount/internal/kafkaio"
 	"wordcount/internal/service"
 )
@@ -149,19 +147,15 @@ func (j *job) topics(ctx context.Context, client *kafkaio.Client) error {
 	if err != nil {
 		return err
 	}
-	outputs, outputsCtx := errgroup.WithContext(ctx)
 	for _, topic := range []string{cfg.CountsTopic, cfg.BatchesTopic} {
-		outputs.Go(func() error {
-			n, err := client.EnsureTopic(outputsCtx, kafkaio.TopicSpec{Name: topic, Partitions: j.partitions, ReplicationFactor: replicas, Settings: output})
-			if err == nil && n != j.partitions {
-				err = service.Usagef("topic %s has %d partitions, but %s has %d: they must have equally many; name other topics or delete the one that is wrong",
-					topic, n, cfg.shuffleTopic(), j.partitions)
-			}
+		n, err := client.EnsureTopic(ctx, kafkaio.TopicSpec{Name: topic, Partitions: j.partitions, ReplicationFactor: replicas, Settings: output})
+		if err != nil {
 			return err
-		})
-	}
-	if err := outputs.Wait(); err != nil {
-		return err
+		}
+		if n != j.partitions {
+			return service.Usagef("topic %s has %d partitions, but %s has %d: they must have equally many; name other topics or delete the one that is wrong",
+				topic, n, cfg.shuffleTopic(), j.partitions)
+		}
 	}
 	if _, err := client.Partitions(ctx, cfg.LinesTopic); err != nil {
 		return err

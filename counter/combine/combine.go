@@ -33,7 +33,7 @@ type Config struct {
 // Combiner is the state of one slot's combine task: what was counted and is not emitted yet, and the watermark.
 type Combiner struct {
 	cfg       Config
-	split     bool    // the tokenizer is words.Table's
+	split     bool    // at single spaces: the tables do it
 	inputs    []int64 // watermark of each lines partition of the slot
 	watermark int64
 	sent      int64     // the watermark of the last Flush, or the start's
@@ -72,7 +72,7 @@ type Totals struct {
 
 // New returns a combiner whose watermark has not been set yet: it is wire.NoWatermark until Start.
 func New(cfg Config, inputs int) *Combiner {
-	c := &Combiner{cfg: cfg, split: tokenize.IsSplit(cfg.Tokenizer), inputs: make([]int64, inputs), watermark: wire.NoWatermark, sent: wire.NoWatermark,
+	c := &Combiner{cfg: cfg, split: tokenize.IsSpace(cfg.Tokenizer), inputs: make([]int64, inputs), watermark: wire.NoWatermark, sent: wire.NoWatermark,
 		packed: nothing, open: make([][]byte, cfg.Partitions)}
 	for i := range c.inputs {
 		c.inputs[i] = wire.NoWatermark

@@ -59,8 +59,8 @@ func (space) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
 	}
 }
 
-// IsSplit tells whether a tokenizer does what words.Table.AddSplit does faster.
-func IsSplit(t Tokenizer) bool { return t == space{} }
+// IsSpace tells whether a tokenizer is "space": words.Table.AddSplit does the same faster.
+func IsSpace(t Tokenizer) bool { return t == space{} }
 
 // fields splits around runs of Unicode white space, as line.split() of Python does: no word is empty.
 type fields struct{}

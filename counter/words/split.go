@@ -9,6 +9,7 @@ import (
 // AddSplit counts what stands between the single spaces of a text, as bytes.Split has it, each word once more, and returns how many there
 // are. The text's capacity must go Slack beyond its length.
 func (t *Table) AddSplit(text []byte) (words int) {
+	_ = text[:len(text)+Slack] // assembly does not check it
 	t.makeRoom()
 	for start := 0; start <= len(text); {
 		n, next := split(t.queue[t.waiting:], text[start:], t.entries)
@@ -32,10 +33,10 @@ func (t *Table) AddSplit(text []byte) (words int) {
 // and where the next one begins: behind the text's end when there is none.
 func splitPlain(queue []addition, text []byte) (n, next int) {
 	padded := text[:len(text)+Slack]
-	for at := 0; at <= len(text); at += Slack {
+	for at := 0; at <= len(text); at += block {
 		// All ends of words in 64 bytes at once, so that how long the words are is of no matter to the processor's branch prediction.
-		ends := spacesOf((*[Slack]byte)(padded[at : at+Slack]))
-		if left := len(text) - at; left < Slack {
+		ends := spacesOf((*[block]byte)(padded[at : at+block]))
+		if left := len(text) - at; left < block {
 			ends = ends&(1<<left-1) | 1<<left
 		}
 		for ; ends != 0; ends &= ends - 1 {
@@ -53,9 +54,9 @@ func splitPlain(queue []addition, text []byte) (n, next int) {
 }
 
 // spacesOf returns a bit for each byte that is a space.
-func spacesOf(text *[Slack]byte) (spaces uint64) {
+func spacesOf(text *[block]byte) (spaces uint64) {
 	const each, low7 = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
-	for i := 0; i < Slack; i += 8 {
+	for i := 0; i < block; i += 8 {
 		x := binary.LittleEndian.Uint64(text[i:]) ^ ' '*each
 		// The top bit of each byte that is zero, and no other (Hacker's Delight, 6-1). The product brings them together.
 		zero := ^((x&low7 + low7) | x | low7)

@@ -67,9 +67,10 @@ type addition struct {
 type place struct{ at, length uint32 }
 
 // Slack is how much memory behind a text may be read, in bytes. What stands there does not matter.
-const Slack = 64
+const Slack = block
 
 const (
+	block     = 64 // bytes of a text that are looked at together
 	keySize   = 16
 	inEntry   = keySize - 1 // bytes of a word that fit
 	lengthAt  = 56          // the bit of key.b where the length begins

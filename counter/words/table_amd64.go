@@ -2,7 +2,12 @@ package words
 
 import "unsafe"
 
-var _ [32]struct{} = [unsafe.Sizeof(addition{})]struct{}{} // as the assembly has it
+// As the assembly has them.
+var (
+	_ [64]struct{} = [block]struct{}{}
+	_ [16]struct{} = [unsafe.Sizeof(key{})]struct{}{}
+	_ [32]struct{} = [unsafe.Sizeof(addition{})]struct{}{}
+)
 
 // split is splitPlain, and has the words' entries come from memory. There is room in queue, and entries has a power of two of them.
 //

@@ -27,31 +27,31 @@ block:
 	PCMPEQB X4, X1
 	PCMPEQB X4, X2
 	PCMPEQB X4, X3
-	PMOVMSKB X0, R15 // the ends of words
+	PMOVMSKB X0, R14 // the ends of words
 	PMOVMSKB X1, AX
 	PMOVMSKB X2, CX
 	PMOVMSKB X3, DX
 	SHLQ $16, AX
 	SHLQ $32, CX
 	SHLQ $48, DX
-	ORQ AX, R15
-	ORQ CX, R15
-	ORQ DX, R15
+	ORQ AX, R14
+	ORQ CX, R14
+	ORQ DX, R14
 
 	MOVQ text_len+32(FP), CX
 	SUBQ BX, CX
-	CMPQ CX, $const_Slack
+	CMPQ CX, $const_block
 	JGE more
 	MOVL $1, AX
 	SHLQ CX, AX
 	LEAQ -1(AX), DX
-	ANDQ DX, R15
-	ORQ AX, R15
+	ANDQ DX, R14
+	ORQ AX, R14
 
 more:
-	TESTQ R15, R15
+	TESTQ R14, R14
 	JZ last
-	TZCNTQ R15, DX // BSFQ, which is as good here, where there is no BMI1
+	TZCNTQ R14, DX // without BMI1 it is BSFQ, which does the same as R14 is not 0
 	ADDQ BX, DX
 	MOVQ DX, R13
 	SUBQ R8, R13 // the word's length
@@ -86,12 +86,12 @@ more:
 	PREFETCHT0 (R10)(AX*1)
 
 	ADDQ $addition__size, DI
-	LEAQ -1(R15), AX
-	ANDQ AX, R15
+	LEAQ -1(R14), AX
+	ANDQ AX, R14
 	JMP more
 
 last:
-	ADDQ $const_Slack, BX
+	ADDQ $const_block, BX
 	CMPQ BX, text_len+32(FP)
 	JLE block
 

@@ -42,14 +42,20 @@ func TestTable(t *testing.T) {
 			if r.IntN(2) == 0 { // what stands behind a word is not of it
 				word = append(word, "something else"...)[:len(word)]
 			}
-			if r.IntN(2) == 0 {
+			switch r.IntN(3) {
+			case 0:
 				want[string(word)] += n
 				table.Add(word, n)
-				continue
+			case 1:
+				text := append(append([]byte("before"), word...), word...)
+				want[string(word)] += 2
+				table.AddSpans(slices.Grow(text, Slack), []Span{{6, uint32(6 + len(word))}, {uint32(6 + len(word)), uint32(len(text))}})
+			case 2:
+				text := bytes.Join([][]byte{word, []byte("and"), word}, []byte(" "))
+				want[string(word)] += 2
+				want["and"]++
+				table.AddSplit(slices.Grow(text, Slack))
 			}
-			text := append(append([]byte("before"), word...), word...)
-			want[string(word)] += 2
-			table.AddSpans(slices.Grow(text, Slack), []Span{{6, uint32(6 + len(word))}, {uint32(6 + len(word)), uint32(len(text))}})
 		}
 		size := 0
 		for word := range want {

@@ -129,13 +129,15 @@ func startBroker(ctx context.Context, in *testcontainers.DockerNetwork, broker, 
 		binds = []string{data + ":/data"}
 	}
 	k := &e2e.Kafka{Address: "localhost:" + ports[len(ports)-1]}
-	var err error
-	k.Container, err = testcontainers.Run(ctx, e2e.KafkaImage,
+	running, err := testcontainers.Run(ctx, e2e.KafkaImage,
 		network.WithNetwork([]string{host(broker)}, in),
 		testcontainers.WithExposedPorts(exposed...),
 		testcontainers.WithHostConfigModifier(func(hc *container.HostConfig) { hc.PortBindings, hc.Binds = bindings, binds }),
 		testcontainers.WithEnv(env),
 		testcontainers.WithWaitStrategy(wait.ForListeningPort(ports[len(ports)-1]+"/tcp").WithStartupTimeout(90*time.Second)))
+	if running != nil { // also with an error
+		k.Container = running
+	}
 	if err != nil {
 		return k, fmt.Errorf("run %s as %s: %w", e2e.KafkaImage, host(broker), err)
 	}
@@ -144,17 +146,19 @@ func startBroker(ctx context.Context, in *testcontainers.DockerNetwork, broker, 
 
 // SaveLogs writes what each broker has said, through all its starts, to a file that stays.
 func (c *Cluster) SaveLogs(ctx context.Context) (files []string, err error) {
+	var failed []error
 	for b, k := range c.brokers {
 		if k == nil || k.Container == nil {
 			continue
 		}
 		file, err := saveLog(ctx, k.Container, "soak-"+host(b)+"-*.log")
 		if err != nil {
-			return files, fmt.Errorf("save the log of %s: %w", host(b), err)
+			failed = append(failed, fmt.Errorf("save the log of %s: %w", host(b), err))
+			continue
 		}
 		files = append(files, file)
 	}
-	return files, nil
+	return files, errors.Join(failed...)
 }
 
 func saveLog(ctx context.Context, container testcontainers.Container, pattern string) (file string, err error) {

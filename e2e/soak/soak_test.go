@@ -51,8 +51,10 @@ func TestSoak(t *testing.T) {
 	cluster, err := StartCluster(t.Context(), settings.Brokers, seats, "")
 	t.Cleanup(func() {
 		if t.Failed() {
-			logs, err := cluster.SaveLogs(context.Background())
-			t.Logf("what the brokers said: %v %v", logs, err)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			logs, err := cluster.SaveLogs(ctx)
+			cancel()
+			t.Logf("what the brokers said: %v (%v)", logs, err)
 		}
 		if err := cluster.Close(); err != nil {
 			t.Logf("remove the brokers: %v", err)
