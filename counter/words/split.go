@@ -19,7 +19,7 @@ func (t *Table) AddSplit(text []byte) (words int) {
 		switch {
 		case t.waiting == queued:
 			t.count()
-		case start <= len(text):
+		case start <= len(text): // a long word
 			word, _, _ := bytes.Cut(text[start:], []byte{' '})
 			t.addLong(word, 1)
 			words++

@@ -10,6 +10,7 @@ func split(queue []addition, text []byte, entries []entry) (n, next int) {
 	return n, next
 }
 
+// find is findPlain.
 func find(queue []addition, entries []entry, missed *[queued]uint8) (misses int) {
 	return findPlain(queue, entries, missed)
 }
