@@ -74,7 +74,6 @@ func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outpu
 	acks := make([]kafkaio.Ack, len(outputs))
 	for i, o := range outputs {
 		for _, b := range o.Batches {
-			acks[i].Sent = time.Now()
 			err := t.step(ctx, fmt.Sprintf("produce %s/%d", o.Topic, o.Partition), func(txn *memoryTransaction) error {
 				l, err := k.log(topicPartition{o.Topic, o.Partition})
 				if err == nil {

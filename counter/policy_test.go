@@ -32,7 +32,7 @@ func combining(p *process) *combineTask {
 		t.packers[q].sent()
 	}
 	t.skew.start(aTime)
-	t.clock.Observe(aTime, time.Now(), time.Now())
+	t.clock.Observe(aTime, time.Now())
 	return t
 }
 

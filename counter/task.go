@@ -181,7 +181,7 @@ func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...
 	t.metrics.transaction.WithLabelValues(t.stage).Observe(took.Seconds())
 	t.log.Debug("committed", "task", t.String(), "took", took)
 	for _, a := range acks {
-		t.clock.Observe(a.AppendTime, a.Sent, a.Received)
+		t.clock.Observe(a.AppendTime, a.Received)
 	}
 	return nil
 }

@@ -61,9 +61,6 @@ func testSend(f *fixture) {
 	if f.AppendTime && (first.AppendTime < before-1000 || second.AppendTime < first.AppendTime || second.AppendTime > time.Now().UnixMilli()+1000) {
 		f.Errorf("append times %d, %d; it is about %d", first.AppendTime, second.AppendTime, before)
 	}
-	if second.Sent.Before(first.Received) || second.Received.Before(second.Sent) {
-		f.Errorf("asked for at %v, after an answer at %v; answered at %v", second.Sent, first.Received, second.Received)
-	}
 	if age := time.Since(second.Received); age < 0 || age > patience {
 		f.Errorf("the answer came %v ago", age)
 	}
