@@ -235,6 +235,7 @@ func (t *combineTask) read(ctx context.Context, wait time.Duration) (useful bool
 			useful = true
 			if reached := t.combiner.Reached(i); reached >= window { // one fetch may hold a day of windows
 				window = t.interval.End(t.interval.Of(reached))
+				in.position = f.Position() // this may be the end: what was counted so far is committed then
 				far, err := t.tooFar(ctx, reached)
 				if err != nil {
 					return false, err

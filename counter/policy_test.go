@@ -2,6 +2,7 @@ package counter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -306,6 +307,55 @@ func TestAheadAfterARestart(t *testing.T) {
 		time.Sleep(checkAhead)
 		if ahead, err := task.ahead(t.Context()); ahead || err != nil || task.skew.bytes != 0 {
 			t.Errorf("ahead %t, %v, %d bytes, when the windows are closed", ahead, err, task.skew.bytes)
+		}
+	})
+}
+
+// asked is a broker that is asked for committed offsets at the very moment at which the counter stops.
+type asked struct {
+	*memoryClient
+	stop context.CancelFunc
+}
+
+func (b asked) Committed(ctx context.Context, _, _ string, _ []int32) ([]kafkaio.Offset, error) {
+	b.stop()
+	return nil, ctx.Err()
+}
+
+// A slot that is stopped in the middle of a fetch, while it asks how far the reduces are, commits what it has counted, and no
+// position before it: its successor would count that again.
+func TestStopWithinAFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		at := p.job.interval.Floor(s.kafka.now())
+		s.commit("g-shuffle", 0, 0, wire.ReduceState{Closed: at, Interval: anInterval, Partitions: 1}.Encode())
+		s.commit("lines", 0, 0, wire.CombineState{Watermark: at, Lines: at + anInterval, Partitions: 1}.Encode())
+		task := &combineTask{task: p.task(0, 1, 0)}
+		task.stage = stageCombine
+		if err := task.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.lines(0, 3)
+		time.Sleep((maxAheadWindows + 2) * anInterval * time.Millisecond)
+		s.lines(0, 3) // the first of them is too far ahead
+		ctx, stop := context.WithCancel(t.Context())
+		p.job.broker = asked{p.job.broker.(*memoryClient), stop}
+		var err error
+		for range 2 { // a fetch for the first lines, and one for those that came later
+			if _, err = task.read(ctx, maxPoll); err != nil {
+				break
+			}
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("it did not ask: %v", err)
+		}
+		counted := task.combiner.Pending().Lines
+		if err := task.unlessStopped(ctx, err); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // the broker tells its partitions
+		if committed, _, _ := s.committed("lines", 0); counted != 4 || committed.Offset != counted {
+			t.Errorf("%d lines were counted, and the committed offset is %d, want 4", counted, committed.Offset)
 		}
 	})
 }
