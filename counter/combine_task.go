@@ -232,10 +232,10 @@ func (t *combineTask) read(ctx context.Context, wait time.Duration) (useful bool
 		window := int64(math.MinInt64) // the end of the one that the partition has reached
 		for f.Next(&rec) {
 			t.combiner.Line(i, rec.Time, now, rec.Value)
+			in.position = f.Position() // wherever this ends, what was counted is committed with where it ends
 			useful = true
 			if reached := t.combiner.Reached(i); reached >= window { // one fetch may hold a day of windows
 				window = t.interval.End(t.interval.Of(reached))
-				in.position = f.Position() // this may be the end: what was counted so far is committed then
 				far, err := t.tooFar(ctx, reached)
 				if err != nil {
 					return false, err
@@ -249,7 +249,6 @@ func (t *combineTask) read(ctx context.Context, wait time.Duration) (useful bool
 			}
 			unchecked = 0
 			if t.full() { // one fetch may hold far more
-				in.position = f.Position()
 				if err := t.flush(ctx); err != nil {
 					return false, err
 				}

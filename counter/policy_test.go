@@ -288,14 +288,7 @@ func TestAheadAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := quiet(t, 1, 1)
 		at := p.job.interval.Floor(s.kafka.now())
-		closed := at - 3*anInterval
-		s.commit("g-shuffle", 0, 0, wire.ReduceState{Closed: closed, Interval: anInterval, Partitions: 1}.Encode())
-		s.commit("lines", 0, 0, wire.CombineState{Watermark: at, Lines: at + anInterval, Partitions: 1}.Encode())
-		task := &combineTask{task: p.task(0, 1, 0)}
-		task.stage = stageCombine
-		if err := task.start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		task := restarted(t, s, p, at, at-3*anInterval)
 		if task.skew.bytes != task.limits.ahead {
 			t.Fatalf("%d bytes are ahead, want %d", task.skew.bytes, task.limits.ahead)
 		}
@@ -309,6 +302,18 @@ func TestAheadAfterARestart(t *testing.T) {
 			t.Errorf("ahead %t, %v, %d bytes, when the windows are closed", ahead, err, task.skew.bytes)
 		}
 	})
+}
+
+// restarted is a slot that goes on at a watermark, with lines sent for the window behind it, where the reduces have closed all until then.
+func restarted(t *testing.T, s *schedule, p *process, watermark, closed int64) *combineTask {
+	s.commit("g-shuffle", 0, 0, wire.ReduceState{Closed: closed, Interval: anInterval, Partitions: 1}.Encode())
+	s.commit("lines", 0, 0, wire.CombineState{Watermark: watermark, Lines: watermark + anInterval, Partitions: 1}.Encode())
+	task := &combineTask{task: p.task(0, 1, 0)}
+	task.stage = stageCombine
+	if err := task.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return task
 }
 
 // asked is a broker that is asked for committed offsets at the very moment at which the counter stops.
@@ -328,13 +333,7 @@ func TestStopWithinAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := quiet(t, 1, 1)
 		at := p.job.interval.Floor(s.kafka.now())
-		s.commit("g-shuffle", 0, 0, wire.ReduceState{Closed: at, Interval: anInterval, Partitions: 1}.Encode())
-		s.commit("lines", 0, 0, wire.CombineState{Watermark: at, Lines: at + anInterval, Partitions: 1}.Encode())
-		task := &combineTask{task: p.task(0, 1, 0)}
-		task.stage = stageCombine
-		if err := task.start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		task := restarted(t, s, p, at, at)
 		s.lines(0, 3)
 		time.Sleep((maxAheadWindows + 2) * anInterval * time.Millisecond)
 		s.lines(0, 3) // the first of them is too far ahead

@@ -21,8 +21,9 @@ func randomText(r *rand.Rand, length, longest int) []byte {
 			text = append(text, ' ')
 		}
 	}
-	for i := range text[length:cap(text)] { // what stands behind is not of it
-		text[length : length+Slack][i] = " x"[r.IntN(2)]
+	behind := text[length : length+Slack] // is not of it
+	for i := range behind {
+		behind[i] = " x"[r.IntN(2)]
 	}
 	return text
 }
