@@ -11,7 +11,8 @@ import (
 
 // When a combine task commits, and when it waits for the reduces: the policy, apart from the loop.
 const (
-	flushAge   = 5 * time.Second // a line is committed that soon, whatever the interval
+	flushAge   = 5 * time.Second // a line is committed that soon, whatever the interval, or
+	closing    = time.Second     // with its window, when that closes this soon: a transaction just before would hold up the one that closes it
 	earlyFlush = 100 * time.Millisecond
 	// While more lines wait to be read, the windows that close in this time share a transaction.
 	backlogFlush = 100 * time.Millisecond
@@ -36,17 +37,17 @@ var production = limits{flush: 16 << 20, early: 1 << 20, small: 16 << 20, ahead:
 // flushNow tells whether it is time to commit: a window has closed, enough is gathered, or it has waited long enough.
 func (t *combineTask) flushNow() bool {
 	c := t.combiner
-	switch {
+	left := c.NextEnd() - t.clock.Now()
+	switch age := time.Since(t.flushed); {
 	case t.full():
 		return true
 	case c.Closes():
-		return !t.behind() || time.Since(t.flushed) >= backlogFlush
+		return !t.behind() || age >= backlogFlush
 	case c.Pending().Lines == 0:
 		return false
-	case time.Since(t.flushed) >= flushAge:
+	case age >= flushAge && left > closing.Milliseconds(), age >= 2*flushAge: // a window that nothing closes does not keep its lines
 		return true
 	}
-	left := c.NextEnd() - t.clock.Now()
 	return c.Size() >= t.limits.early && left >= 0 && left <= earlyFlush.Milliseconds()
 }
 

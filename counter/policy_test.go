@@ -63,7 +63,9 @@ func TestFlushNow(t *testing.T) {
 		{"enough for an early flush", 20, 4950 * time.Millisecond, nil, true},
 		{"enough for an early flush, at the end", 20, 5000 * time.Millisecond, nil, true},
 		{"so much", 90, time.Second, nil, true},
-		{"pending for 5 s", 10, flushAge, nil, true},
+		{"pending for 5 s, but its window is about to close", 10, flushAge, nil, false},
+		{"pending for 5 s, and its window has not closed", 10, flushAge + 300*time.Millisecond, nil, false},
+		{"pending for 10 s, and its window does not close", 10, 2 * flushAge, nil, true},
 		{"a window has closed", 10, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
 		{"a window has closed, nothing is pending", 0, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
 		{"a window has closed, and more is there", 10, backlogFlush - time.Millisecond, func(t *combineTask) {

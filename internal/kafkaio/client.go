@@ -3,17 +3,14 @@ package kafkaio
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/findcoordinator"
-	"github.com/segmentio/kafka-go/protocol/metadata"
 	"github.com/segmentio/kafka-go/sasl"
 )
 
@@ -42,6 +39,7 @@ type Client struct {
 
 	mu           sync.Mutex
 	coordinators map[coordinatorKey]int32
+	asked        map[string]topicLeaders
 }
 
 // NewClient returns a client that connects when it is first used.
@@ -64,6 +62,7 @@ func NewClient(cfg Config) *Client {
 			SASL:           cfg.SASL,
 		},
 		coordinators: make(map[coordinatorKey]int32),
+		asked:        make(map[string]topicLeaders),
 	}
 }
 
@@ -84,52 +83,6 @@ func (c *Client) roundTrip(ctx context.Context, req protocol.Message, timeout ti
 func (c *Client) send(ctx context.Context, x *exchange, timeout time.Duration) error {
 	_, err := c.roundTrip(ctx, c.route(x, x.broker), timeout)
 	return err
-}
-
-// noLeader is the leader of a partition that has none.
-const noLeader int32 = -1
-
-// leaders returns the broker that leads each partition of a topic, index = partition, noLeader where there is none,
-// from metadata at most metadataTTL old.
-func (c *Client) leaders(ctx context.Context, topic string) ([]int32, error) {
-	if len(c.cfg.Topics) > 0 && !slices.Contains(c.cfg.Topics, topic) {
-		return nil, finalError{fmt.Errorf("topic %s is not among the client's topics %q", topic, c.cfg.Topics)}
-	}
-	m, err := c.roundTrip(ctx, &metadata.Request{TopicNames: []string{topic}}, requestTimeout)
-	if err != nil {
-		return nil, err
-	}
-	t := m.(*metadata.Response).Topics[0]
-	if t.ErrorCode != 0 {
-		return nil, kafka.Error(t.ErrorCode)
-	}
-	leaders := make([]int32, len(t.Partitions))
-	for i := range leaders {
-		leaders[i] = noLeader
-	}
-	for _, p := range t.Partitions {
-		if int(p.PartitionIndex) >= len(leaders) {
-			return nil, fmt.Errorf("partition %d of the %d partitions of topic %s", p.PartitionIndex, len(leaders), topic)
-		}
-		if p.ErrorCode == 0 || p.ErrorCode == int16(kafka.ReplicaNotAvailable) {
-			leaders[p.PartitionIndex] = p.LeaderID
-		}
-	}
-	return leaders, nil
-}
-
-// leader returns the broker that leads a partition.
-func (c *Client) leader(ctx context.Context, topic string, partition int32) (int32, error) {
-	leaders, err := c.leaders(ctx, topic)
-	switch {
-	case err != nil:
-		return noLeader, err
-	case int(partition) >= len(leaders):
-		return noLeader, kafka.UnknownTopicOrPartition
-	case leaders[partition] == noLeader:
-		return noLeader, kafka.LeaderNotAvailable
-	}
-	return leaders[partition], nil
 }
 
 // coordinatorKey names a group or a transactional id.

@@ -35,6 +35,7 @@ func Run(t *testing.T, b Broker) {
 		{"EnsureTopic", testEnsureTopic},
 		{"TopicID", testTopicID},
 		{"WaitTopic", testWaitTopic},
+		{"TopicMadeByOthers", testTopicMadeByOthers},
 		{"OtherTopic", testOtherTopic},
 		{"Send", testSend},
 		{"SendAnswerLost", testSendAnswerLost},

@@ -3,6 +3,7 @@ package kafkaiotest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -126,6 +127,18 @@ func testWaitTopic(f *fixture) {
 	}
 	if _, err := f.client.Partitions(short, f.id+"-never"); !errors.Is(err, context.DeadlineExceeded) {
 		f.Errorf("the partitions of a topic that never comes: %v", err)
+	}
+}
+
+// testTopicMadeByOthers: what is there is found at once, whatever was known before.
+func testTopicMadeByOthers(f *fixture) {
+	f.topic("known", 1)
+	other := f.connect(f.Addr)
+	for i := range 5 {
+		topic := fmt.Sprintf("%s-other-%d", f.id, i)
+		_, err := other.EnsureTopic(f.ctx, kafkaio.TopicSpec{Name: topic, Partitions: 1, ReplicationFactor: 1})
+		f.must(err)
+		f.must(f.client.DeleteRecords(f.ctx, topic, 0, 0)) // one try
 	}
 }
 
