@@ -1,6 +1,7 @@
 package counter
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -16,14 +17,17 @@ import (
 // BenchmarkDrain: what a line of a backlog costs in all that a counter does with it but talk to Kafka, on one core. On a machine that
 // others use, compare the least of many runs.
 func BenchmarkDrain(b *testing.B) {
-	const windows, lines = 4, 300_000 // in each
-	d := drain{lines: logOfLines(windows, lines)}
-	b.ResetTimer()
-	for range b.N {
-		d.run(b)
+	for _, c := range []struct{ windows, lines, vocabulary int }{{4, 300_000, 170_000}, {1, 1_200_000, 1000}, {80, 15_000, 1000}} {
+		b.Run(fmt.Sprintf("windows=%d/lines=%d/words=%d", c.windows, c.lines, c.vocabulary), func(b *testing.B) {
+			d := drain{lines: logOfLines(c.windows, c.lines, c.vocabulary)}
+			b.ResetTimer()
+			for range b.N {
+				d.run(b)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*c.windows*c.lines), "ns/line")
+			b.ReportMetric(float64(d.rowBytes)/float64(d.rowCount), "B/row")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*windows*lines), "ns/line")
-	b.ReportMetric(float64(d.rowBytes)/float64(d.rowCount), "B/row")
 }
 
 const (
@@ -86,10 +90,10 @@ func (d *drain) flush(b *testing.B, slot int) {
 		d.packers[slot][q].sent()
 		for w, _, ok := r.reducer.Close(); ok; w, _, ok = r.reducer.Close() {
 			r.write(w, drainTime)
-			d.rowCount += w.Counts.Len()
 		}
 		for _, batch := range r.rows.all() {
 			d.rowBytes += len(encodeBatch(batch, batchHeader{appendTime: -1}))
+			d.rowCount += batch.Len()
 		}
 		r.rows.sent()
 		r.ends.sent()
@@ -110,10 +114,10 @@ func walk(b *testing.B, batch []byte, position int64, each func(*kafkaio.Record)
 }
 
 // logOfLines makes the lines of each slot, and one behind them that closes the last window: ten words as long as those of English, by
-// Zipf's law, 150,000 different ones in a window of 300,000 lines.
-func logOfLines(windows, lines int) (batches [drainSlots][][]byte) {
+// Zipf's law.
+func logOfLines(windows, lines, words int) (batches [drainSlots][][]byte) {
 	random := rand.New(rand.NewPCG(1, 1))
-	vocabulary := make([][]byte, 170_000)
+	vocabulary := make([][]byte, words)
 	for i := range vocabulary {
 		word := make([]byte, min(random.IntN(5)+random.IntN(5)+random.IntN(5)+2, 2+i/20))
 		for j := range word {

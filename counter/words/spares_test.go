@@ -52,8 +52,8 @@ func TestSparesExpect(t *testing.T) {
 	if table.entries != nil {
 		t.Error("a table without words takes memory")
 	}
-	if filled(table, 700); len(table.entries) != firstSize {
-		t.Errorf("%d entries for 700 words", len(table.entries))
+	if filled(table, 150); len(table.entries) != firstSize {
+		t.Errorf("%d entries for 150 words", len(table.entries))
 	}
 	if filled(table, 1000); len(table.entries) != 8192 {
 		t.Errorf("%d entries for 5000 words", len(table.entries))
@@ -61,7 +61,7 @@ func TestSparesExpect(t *testing.T) {
 	for range 20 {
 		s.Take()
 	}
-	if last := filled(s.Take(), 1000); len(last.entries) != 2*firstSize {
+	if last := filled(s.Take(), 1000); len(last.entries) != 2048 {
 		t.Errorf("%d entries for 1000 words after many tables", len(last.entries))
 	}
 	if filled(table, 7000); table.Len() != 7000 || len(table.entries) != 16384 {

@@ -75,7 +75,7 @@ const (
 	inEntry   = keySize - 1 // bytes of a word that fit
 	lengthAt  = 56          // the bit of key.b where the length begins
 	isLong    = 0xff
-	firstSize = 1 << 10
+	firstSize = 1 << 8
 	queued    = 64 // words are counted together
 )
 
@@ -248,6 +248,7 @@ func (t *Table) grow() {
 	}
 	old := t.entries
 	t.entries, t.limit = make([]entry, size), size/4*3
+	clear(t.entries) // a page that is read before it is written is mapped twice, and the second time every processor is interrupted
 	mask := uint64(len(t.entries) - 1)
 	for _, e := range old {
 		if e.count == 0 {
