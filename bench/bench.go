@@ -31,7 +31,8 @@ type Config struct {
 	Windows    int      // that they are spread over
 	Contenders []string // who drains, of Contenders
 
-	LatencyWindows int           // that latency is taken of
+	LatencyWindows int           // that latency at load is taken of
+	LabWindows     int           // that the lab's latency is taken of
 	Rate           int           // lines/s of the latency at load
 	LabInterval    time.Duration // between two lines of the lab
 	ProducedLines  int64         // of the producer and its contender

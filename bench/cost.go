@@ -19,23 +19,26 @@ type Cost struct {
 	Runs  []CostRun `json:"runs"`
 }
 
-// CostRun is one shape. The first is what the others are compared with.
+// CostRun is one shape, once. The first shape is what the others are compared with.
 type CostRun struct {
-	Partitions int     `json:"partitions"` // of the lines topic
-	Windows    int     `json:"windows"`
-	Counters   int     `json:"counters"`
-	Lines      int64   `json:"lines"`
-	Wall       Seconds `json:"wall_s"` // until the last counter's exit
-	CPU        Seconds `json:"cpu_s"`  // of all counters
-	BrokerCPU  Seconds `json:"broker_cpu_s"`
-	Peak       int64   `json:"peak_bytes"` // of the largest counter
+	Shape
+	Round     int     `json:"round"`
+	Lines     int64   `json:"lines"`
+	Wall      Seconds `json:"wall_s"` // until the last counter's exit
+	CPU       Seconds `json:"cpu_s"`  // of all counters
+	BrokerCPU Seconds `json:"broker_cpu_s"`
+	Peak      int64   `json:"peak_bytes"` // of the largest counter
 }
 
 // costVocabulary is how many words the lines of this case have.
 const costVocabulary = 1000
 
 // Shape is what one run of the case cost varies.
-type Shape struct{ Partitions, Windows, Counters int }
+type Shape struct {
+	Partitions int `json:"partitions"` // of the lines topic
+	Windows    int `json:"windows"`
+	Counters   int `json:"counters"`
+}
 
 // Shapes begin with the base, whose lines are spread over so many windows; the others differ from it in one thing.
 func Shapes(windows int) []Shape {
@@ -52,26 +55,31 @@ func (b *bench) cost(ctx context.Context, r *Report) error {
 	type topicShape struct{ partitions, windows int }
 	topics := make(map[topicShape]Load) // of the same lines
 	lines := make(map[topicShape]int64)
-	for i, s := range append(b.Shapes[:1:1], b.Shapes...) { // the base twice: the first time the broker is cold
+	for _, s := range b.Shapes {
 		t := topicShape{s.Partitions, s.Windows}
-		if _, there := topics[t]; !there {
-			topics[t] = b.load(b.name("cost"), s.Partitions, s.Windows, b.CostBytes, vocabulary)
-			var err error
-			if lines[t], err = b.fill(ctx, topics[t]); err != nil {
-				return err
-			}
-		}
-		run, err := b.costOnce(ctx, s, topics[t].Topic)
-		if err != nil {
-			return err
-		}
-		if i == 0 {
+		if _, there := topics[t]; there {
 			continue
 		}
-		run.Lines = lines[t]
-		c.Runs = append(c.Runs, run)
-		b.Log("cost: %d partitions, %d windows, %d counters: %.2f s, CPU %.0f ns a line", s.Partitions, s.Windows, s.Counters, run.Wall,
-			1e9*float64(run.CPU)/float64(run.Lines))
+		topics[t] = b.load(b.name("cost"), s.Partitions, s.Windows, b.CostBytes, vocabulary)
+		var err error
+		if lines[t], err = b.fill(ctx, topics[t]); err != nil {
+			return err
+		}
+	}
+	for round := range b.Rounds + 1 { // the first does not count: the broker compiles
+		for _, s := range b.Shapes {
+			t := topicShape{s.Partitions, s.Windows}
+			run, err := b.costOnce(ctx, s, topics[t].Topic)
+			if err != nil {
+				return err
+			}
+			if run.Round, run.Lines = round, lines[t]; round == 0 {
+				continue
+			}
+			c.Runs = append(c.Runs, run)
+			b.Log("cost, round %d: %d partitions, %d windows, %d counters: %.2f s, CPU %.0f ns a line", round, s.Partitions, s.Windows, s.Counters, run.Wall,
+				run.cpu())
+		}
 	}
 	for _, load := range topics {
 		if err := b.Broker.delete(ctx, load.Topic); err != nil {
@@ -83,7 +91,7 @@ func (b *bench) cost(ctx context.Context, r *Report) error {
 }
 
 func (b *bench) costOnce(ctx context.Context, s Shape, lines string) (run CostRun, err error) {
-	run = CostRun{Partitions: s.Partitions, Windows: s.Windows, Counters: s.Counters}
+	run.Shape = s
 	out := b.outputs()
 	defer func() { err = errors.Join(err, b.Broker.delete(ctx, out.topics()...)) }()
 	before, err := b.brokerCPU(ctx)

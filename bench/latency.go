@@ -38,7 +38,7 @@ func (b *bench) latencyAtLoad(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
-	return b.latency(ctx, r, "load", fmt.Sprintf("%d lines/s of %s", b.Rate, b.English.Describe()),
+	return b.latency(ctx, r, "load", b.LatencyWindows, fmt.Sprintf("%d lines/s of %s", b.Rate, b.English.Describe()),
 		"--file", file, "--rate", fmt.Sprint(b.Rate), "--seed", fmt.Sprint(b.Seed+1))
 }
 
@@ -52,11 +52,11 @@ func (b *bench) latencyOfLab(ctx context.Context, r *Report) error {
 	if _, err := f.WriteString("hello spark streaming\nbig data spark\nspark spark streaming\nhello big data\nstream processing with spark\n"); err != nil {
 		return err
 	}
-	return b.latency(ctx, r, "lab", fmt.Sprintf("one of the lab's five lines each %v", b.LabInterval),
+	return b.latency(ctx, r, "lab", b.LabWindows, fmt.Sprintf("one of the lab's five lines each %v", b.LabInterval),
 		"--file", f.Name(), "--interval", b.LabInterval.String(), "--seed", fmt.Sprint(b.Seed+1))
 }
 
-func (b *bench) latency(ctx context.Context, r *Report, name, text string, producer ...string) (err error) {
+func (b *bench) latency(ctx context.Context, r *Report, name string, windows int, text string, producer ...string) (err error) {
 	lines, out := b.name("live"), b.outputs()
 	defer func() { err = errors.Join(err, b.Broker.delete(ctx, append(out.topics(), lines)...)) }()
 
@@ -76,7 +76,7 @@ func (b *bench) latency(ctx context.Context, r *Report, name, text string, produ
 	if err != nil {
 		return err
 	}
-	seen, err := b.watch(ctx, out.counts, out.batches, warmUp+b.LatencyWindows, producing, counting)
+	seen, err := b.watch(ctx, out.counts, out.batches, warmUp+windows, producing, counting)
 	if err != nil {
 		return err
 	}
@@ -92,12 +92,12 @@ func (b *bench) latency(ctx context.Context, r *Report, name, text string, produ
 		return err
 	}
 
-	l := Latency{Name: name, Text: text, Windows: b.LatencyWindows, Peak: usage.MaxRSS,
+	l := Latency{Name: name, Text: text, Windows: windows, Peak: usage.MaxRSS,
 		CPU: usage.CPU.Seconds() / usage.Wall.Seconds(), BrokerCPU: (after - before).Seconds() / usage.Wall.Seconds()}
 	for _, w := range seen[warmUp:] {
 		l.All = append(l.All, seconds(w.visible.Sub(time.UnixMilli(w.end))))
-		l.LinesPerSecond += float64(w.lines) / b.Interval.Seconds() / float64(b.LatencyWindows)
-		l.DistinctWords += float64(w.rows) / float64(b.LatencyWindows)
+		l.LinesPerSecond += float64(w.lines) / b.Interval.Seconds() / float64(windows)
+		l.DistinctWords += float64(w.rows) / float64(windows)
 	}
 	sorted := slices.Sorted(slices.Values(l.All))
 	l.P50, l.P99, l.Max = quantile(sorted, 0.5), quantile(sorted, 0.99), sorted[len(sorted)-1]

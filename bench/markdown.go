@@ -66,7 +66,7 @@ func (m *markdown) drain(d Drain) {
 	}
 	m.printf("\n\n")
 	m.table("", "wall s", "of tight", "last result s", "CPU s", "of tight", "broker CPU s", "peak MB")
-	all := byProgram(d.Runs, func(r DrainRun) string { return r.Program })
+	all := by(d.Runs, func(r DrainRun) string { return r.Program })
 	tight := all["tight"]
 	for _, program := range Contenders() {
 		if runs := all[program]; len(runs) > 0 {
@@ -97,7 +97,7 @@ func milliseconds(s Seconds) string { return fmt.Sprintf("%.0f", s*1e3) }
 func (m *markdown) producing(p *Producing) {
 	m.printf("\n### Producing, acks=all, %d lines of a file\n\n", p.Lines)
 	m.table("", "million lines/s", "times kafka-go's", "wall s", "CPU s", "broker CPU s", "peak MB")
-	all := byProgram(p.Runs, func(r ProducingRun) string { return r.Program })
+	all := by(p.Runs, func(r ProducingRun) string { return r.Program })
 	for _, program := range []string{loop.KafkaGoWriter, producerProgram} {
 		runs := all[program]
 		m.row(program, spread(runs, ProducingRun.rate), ratio(runs, all[loop.KafkaGoWriter], ProducingRun.rate),
@@ -125,22 +125,32 @@ func (r PrintingRun) peak() int64   { return r.Peak }
 func (m *markdown) cost(c *Cost) {
 	m.printf("\n### Cost of a line\n\n%s, %.2f GB in each run.\n\n", c.Text, float64(c.Bytes)/1e9)
 	m.table("partitions", "lines a window", "counters", "CPU ns a line", "of the first", "wall ns a line", "of the first", "broker CPU ns a line", "peak MB of one")
-	first := c.Runs[0]
+	all := by(c.Runs, func(r CostRun) Shape { return r.Shape })
+	first := all[c.Runs[0].Shape]
 	for _, r := range c.Runs {
+		if r.Round > 1 {
+			continue // shown with the first one
+		}
+		runs := all[r.Shape]
 		m.row(fmt.Sprint(r.Partitions), fmt.Sprint(r.Lines/int64(r.Windows)), fmt.Sprint(r.Counters),
-			fmt.Sprintf("%.0f", r.perLine(r.CPU)), fmt.Sprintf("%.2f", r.perLine(r.CPU)/first.perLine(first.CPU)),
-			fmt.Sprintf("%.0f", r.perLine(r.Wall)), fmt.Sprintf("%.2f", r.perLine(r.Wall)/first.perLine(first.Wall)),
-			fmt.Sprintf("%.0f", r.perLine(r.BrokerCPU)), fmt.Sprintf("%.0f", float64(r.Peak)/1e6))
+			spread(runs, CostRun.cpu), ratio(runs, first, CostRun.cpu), spread(runs, CostRun.wall), ratio(runs, first, CostRun.wall),
+			spread(runs, CostRun.broker), megabytes(runs, CostRun.peak))
 	}
 }
 
-// perLine is in nanoseconds.
+// In nanoseconds a line.
+func (r CostRun) cpu() float64    { return r.perLine(r.CPU) }
+func (r CostRun) wall() float64   { return r.perLine(r.Wall) }
+func (r CostRun) broker() float64 { return r.perLine(r.BrokerCPU) }
+func (r CostRun) peak() int64     { return r.Peak }
+
 func (r CostRun) perLine(s Seconds) float64 { return 1e9 * float64(s) / float64(r.Lines) }
 
-func byProgram[R any](runs []R, program func(R) string) map[string][]R {
-	all := make(map[string][]R)
+// by groups runs by what distinguishes them.
+func by[R any, K comparable](runs []R, of func(R) K) map[K][]R {
+	all := make(map[K][]R)
 	for _, r := range runs {
-		all[program(r)] = append(all[program(r)], r)
+		all[of(r)] = append(all[of(r)], r)
 	}
 	return all
 }
