@@ -23,7 +23,7 @@ type Config struct {
 	Wide     func() text.Text // made when it is needed: a large vocabulary takes a while
 	Seed     uint64
 	Interval time.Duration // of all windows
-	Rounds   int           // of drains, producing and printing
+	Rounds   int           // of drains, producing, printing and the cost of a line
 	WarmUp   int           // rounds of drains, without the naive loop, before the first ones that count: a JVM compiles while it runs
 	Log      func(format string, args ...any)
 
@@ -33,6 +33,7 @@ type Config struct {
 
 	LatencyWindows int           // that latency at load is taken of
 	LabWindows     int           // that the lab's latency is taken of
+	LabWarmUp      int           // windows before those
 	Rate           int           // lines/s of the latency at load
 	LabInterval    time.Duration // between two lines of the lab
 	ProducedLines  int64         // of the producer and its contender

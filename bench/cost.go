@@ -14,12 +14,13 @@ import (
 // Cost is what a line costs the counters, by the shape of the work: partitions, windows, counters. Its vocabulary is small, so that lines are
 // what costs and not results.
 type Cost struct {
-	Text  string    `json:"text"`
-	Bytes int64     `json:"bytes"`
-	Runs  []CostRun `json:"runs"`
+	Text   string    `json:"text"`
+	Bytes  int64     `json:"bytes"`
+	Shapes []Shape   `json:"shapes"` // each once; the first is what the others are compared with
+	Runs   []CostRun `json:"runs"`
 }
 
-// CostRun is one shape, once. The first shape is what the others are compared with.
+// CostRun is one shape in one round.
 type CostRun struct {
 	Shape
 	Round     int     `json:"round"`
@@ -40,18 +41,19 @@ type Shape struct {
 	Counters   int `json:"counters"`
 }
 
-// Shapes begin with the base, whose lines are spread over so many windows; the others differ from it in one thing.
+// Shapes begin with the base, whose lines are spread over so many windows, 10 or more; the others differ from it in one thing.
 func Shapes(windows int) []Shape {
+	windows = max(windows, 10)
 	return []Shape{
 		{4, windows, 1}, {1, windows, 1}, {16, windows, 1},
-		{4, 100 * windows, 1}, {4, 10 * windows, 1}, {4, max(windows/10, 1), 1},
+		{4, 100 * windows, 1}, {4, 10 * windows, 1}, {4, windows / 10, 1},
 		{4, windows, 2}, {4, windows, 3},
 	}
 }
 
 func (b *bench) cost(ctx context.Context, r *Report) error {
 	vocabulary := text.NewZipf(1.05, costVocabulary)
-	c := &Cost{Text: vocabulary.Describe(), Bytes: b.CostBytes}
+	c := &Cost{Text: vocabulary.Describe(), Bytes: b.CostBytes, Shapes: b.Shapes}
 	type topicShape struct{ partitions, windows int }
 	topics := make(map[topicShape]Load) // of the same lines
 	lines := make(map[topicShape]int64)

@@ -30,7 +30,7 @@ type Latency struct {
 	All            []Seconds `json:"all_s"`
 }
 
-// warmUp is how many windows pass before latency is measured: the counter joins, and both runtimes get warm.
+// warmUp is how many windows pass before latency at load is measured: the counter joins, and both runtimes get warm.
 const warmUp = 3
 
 func (b *bench) latencyAtLoad(ctx context.Context, r *Report) error {
@@ -38,7 +38,7 @@ func (b *bench) latencyAtLoad(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
-	return b.latency(ctx, r, "load", b.LatencyWindows, fmt.Sprintf("%d lines/s of %s", b.Rate, b.English.Describe()),
+	return b.latency(ctx, r, "load", warmUp, b.LatencyWindows, fmt.Sprintf("%d lines/s of %s", b.Rate, b.English.Describe()),
 		"--file", file, "--rate", fmt.Sprint(b.Rate), "--seed", fmt.Sprint(b.Seed+1))
 }
 
@@ -52,11 +52,11 @@ func (b *bench) latencyOfLab(ctx context.Context, r *Report) error {
 	if _, err := f.WriteString("hello spark streaming\nbig data spark\nspark spark streaming\nhello big data\nstream processing with spark\n"); err != nil {
 		return err
 	}
-	return b.latency(ctx, r, "lab", b.LabWindows, fmt.Sprintf("one of the lab's five lines each %v", b.LabInterval),
+	return b.latency(ctx, r, "lab", b.LabWarmUp, b.LabWindows, fmt.Sprintf("one of the lab's five lines each %v", b.LabInterval),
 		"--file", f.Name(), "--interval", b.LabInterval.String(), "--seed", fmt.Sprint(b.Seed+1))
 }
 
-func (b *bench) latency(ctx context.Context, r *Report, name string, windows int, text string, producer ...string) (err error) {
+func (b *bench) latency(ctx context.Context, r *Report, name string, warmUp, windows int, text string, producer ...string) (err error) {
 	lines, out := b.name("live"), b.outputs()
 	defer func() { err = errors.Join(err, b.Broker.delete(ctx, append(out.topics(), lines)...)) }()
 

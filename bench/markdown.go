@@ -123,16 +123,15 @@ func (r PrintingRun) cpu() float64  { return float64(r.CPU) }
 func (r PrintingRun) peak() int64   { return r.Peak }
 
 func (m *markdown) cost(c *Cost) {
-	m.printf("\n### Cost of a line\n\n%s, %.2f GB in each run.\n\n", c.Text, float64(c.Bytes)/1e9)
+	m.printf("\n### Cost of a line\n\n%s, %.2f GB in each run. A round before those did not count.\n\n", c.Text, float64(c.Bytes)/1e9)
 	m.table("partitions", "lines a window", "counters", "CPU ns a line", "of the first", "wall ns a line", "of the first", "broker CPU ns a line", "peak MB of one")
 	all := by(c.Runs, func(r CostRun) Shape { return r.Shape })
-	first := all[c.Runs[0].Shape]
-	for _, r := range c.Runs {
-		if r.Round > 1 {
-			continue // shown with the first one
+	for _, s := range c.Shapes {
+		runs, first := all[s], all[c.Shapes[0]]
+		if len(runs) == 0 {
+			continue
 		}
-		runs := all[r.Shape]
-		m.row(fmt.Sprint(r.Partitions), fmt.Sprint(r.Lines/int64(r.Windows)), fmt.Sprint(r.Counters),
+		m.row(fmt.Sprint(s.Partitions), fmt.Sprint(runs[0].Lines/int64(s.Windows)), fmt.Sprint(s.Counters),
 			spread(runs, CostRun.cpu), ratio(runs, first, CostRun.cpu), spread(runs, CostRun.wall), ratio(runs, first, CostRun.wall),
 			spread(runs, CostRun.broker), megabytes(runs, CostRun.peak))
 	}

@@ -93,7 +93,7 @@ func testConfig(t *testing.T) Config {
 		English: english, Wide: func() text.Text { return text.NewZipf(1.05, 5000) },
 		Seed: 1, Interval: 200 * time.Millisecond, Rounds: 1, WarmUp: 1, Log: t.Logf,
 		Bytes: 200_000, Windows: 5, Contenders: Contenders(),
-		LatencyWindows: 3, LabWindows: 4, Rate: 1000, LabInterval: 20 * time.Millisecond,
+		LatencyWindows: 3, LabWindows: 4, LabWarmUp: 2, Rate: 1000, LabInterval: 20 * time.Millisecond,
 		ProducedLines: 5000, CostBytes: 20_000, Shapes: []Shape{{4, 2, 1}, {1, 5, 2}},
 	}
 }
@@ -114,8 +114,8 @@ func TestCases(t *testing.T) {
 			t.Errorf("%s: %+v", d.Name, d.Totals)
 		}
 	}
-	for _, l := range r.Latencies {
-		if len(l.All) != l.Windows || l.P50 <= 0 || l.P99 < l.P50 || l.LinesPerSecond <= 0 {
+	for i, l := range r.Latencies {
+		if len(l.All) != []int{cfg.LatencyWindows, cfg.LabWindows}[i] || l.Windows != len(l.All) || l.P50 <= 0 || l.P99 < l.P50 || l.LinesPerSecond <= 0 {
 			t.Errorf("%+v", l)
 		}
 	}

@@ -139,22 +139,21 @@ func (j *job) topics(ctx context.Context, client *kafkaio.Client) error {
 		"message.timestamp.type": "LogAppendTime",
 		"retention.ms":           fmt.Sprint(retentionOfOutput.Milliseconds()),
 	}
-	var err error
-	j.partitions, err = client.EnsureTopic(ctx, kafkaio.TopicSpec{
-		Name: cfg.shuffleTopic(), Partitions: cfg.ShufflePartitions, ReplicationFactor: replicas,
-		Settings: map[string]string{"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"},
-	})
+	shuffle := cfg.shuffleTopic()
+	specs := []kafkaio.TopicSpec{{Name: shuffle, Partitions: cfg.ShufflePartitions, ReplicationFactor: replicas,
+		Settings: map[string]string{"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"}}}
+	for _, topic := range []string{cfg.CountsTopic, cfg.BatchesTopic} {
+		specs = append(specs, kafkaio.TopicSpec{Name: topic, Partitions: cfg.ShufflePartitions, Like: shuffle, ReplicationFactor: replicas, Settings: output})
+	}
+	partitions, err := client.EnsureTopics(ctx, specs...)
 	if err != nil {
 		return err
 	}
-	for _, topic := range []string{cfg.CountsTopic, cfg.BatchesTopic} {
-		n, err := client.EnsureTopic(ctx, kafkaio.TopicSpec{Name: topic, Partitions: j.partitions, ReplicationFactor: replicas, Settings: output})
-		if err != nil {
-			return err
-		}
+	j.partitions = partitions[0]
+	for i, n := range partitions {
 		if n != j.partitions {
 			return service.Usagef("topic %s has %d partitions, but %s has %d: they must have equally many; name other topics or delete the one that is wrong",
-				topic, n, cfg.shuffleTopic(), j.partitions)
+				specs[i].Name, n, shuffle, j.partitions)
 		}
 	}
 	if _, err := client.Partitions(ctx, cfg.LinesTopic); err != nil {

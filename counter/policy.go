@@ -11,8 +11,9 @@ import (
 
 // When a combine task commits, and when it waits for the reduces: the policy, apart from the loop.
 const (
-	flushAge   = 5 * time.Second // a line is committed that soon, whatever the interval, or
-	closing    = time.Second     // with its window, when that closes this soon: a transaction just before would hold up the one that closes it
+	flushAge = 5 * time.Second // after the last transaction lines are committed, whatever the interval
+	// But so long before and after a window should close that waits for the transaction that closes it, which one just before would hold up.
+	closing    = time.Second
 	earlyFlush = 100 * time.Millisecond
 	// While more lines wait to be read, the windows that close in this time share a transaction.
 	backlogFlush = 100 * time.Millisecond
@@ -38,6 +39,7 @@ var production = limits{flush: 16 << 20, early: 1 << 20, small: 16 << 20, ahead:
 func (t *combineTask) flushNow() bool {
 	c := t.combiner
 	left := c.NextEnd() - t.clock.Now()
+	soon := left <= closing.Milliseconds() && left >= -(t.cfg.Grace+closing).Milliseconds()
 	switch age := time.Since(t.flushed); {
 	case t.full():
 		return true
@@ -45,7 +47,7 @@ func (t *combineTask) flushNow() bool {
 		return !t.behind() || age >= backlogFlush
 	case c.Pending().Lines == 0:
 		return false
-	case age >= flushAge && left > closing.Milliseconds(), age >= 2*flushAge: // a window that nothing closes does not keep its lines
+	case age >= flushAge && !soon:
 		return true
 	}
 	return c.Size() >= t.limits.early && left >= 0 && left <= earlyFlush.Milliseconds()

@@ -63,9 +63,10 @@ func TestFlushNow(t *testing.T) {
 		{"enough for an early flush", 20, 4950 * time.Millisecond, nil, true},
 		{"enough for an early flush, at the end", 20, 5000 * time.Millisecond, nil, true},
 		{"so much", 90, time.Second, nil, true},
-		{"pending for 5 s, but its window is about to close", 10, flushAge, nil, false},
-		{"pending for 5 s, and its window has not closed", 10, flushAge + 300*time.Millisecond, nil, false},
-		{"pending for 10 s, and its window does not close", 10, 2 * flushAge, nil, true},
+		{"pending for 5 s, and the window is about to close", 10, flushAge, nil, false},
+		{"the window should have closed", 10, flushAge + 1250*time.Millisecond, nil, false},
+		{"the window does not close", 10, flushAge + 1251*time.Millisecond, nil, true},
+		{"enough for an early flush after 5 s", 20, flushAge, nil, true},
 		{"a window has closed", 10, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
 		{"a window has closed, nothing is pending", 0, time.Second, func(t *combineTask) { t.combiner.Idle(0, aTime+5250) }, true},
 		{"a window has closed, and more is there", 10, backlogFlush - time.Millisecond, func(t *combineTask) {
@@ -82,6 +83,7 @@ func TestFlushNow(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, p := quiet(t, 1, 2)
 				p.job.limits = limits{flush: 9000, early: 2000, ahead: 1 << 20}
+				p.job.cfg.Grace = 250 * time.Millisecond
 				task := combining(p)
 				if c.lines > 0 {
 					task.combiner.Line(0, aTime, aTime, distinctWords(c.lines))
@@ -107,6 +109,13 @@ func TestFlushNow(t *testing.T) {
 		}
 		if time.Sleep(time.Millisecond); !task.flushNow() {
 			t.Errorf("not after %v", flushAge)
+		}
+		left := time.Duration(task.combiner.NextEnd()-task.clock.Now()) * time.Millisecond
+		if time.Sleep(left - closing - time.Millisecond); !task.flushNow() {
+			t.Errorf("not %v before the end", closing+time.Millisecond)
+		}
+		if time.Sleep(time.Millisecond); task.flushNow() {
+			t.Errorf("%v before the end", closing)
 		}
 	})
 }

@@ -39,7 +39,7 @@ type Client struct {
 
 	mu           sync.Mutex
 	coordinators map[coordinatorKey]int32
-	asked        map[string]topicLeaders
+	found        map[string]foundLeaders // by topic
 }
 
 // NewClient returns a client that connects when it is first used.
@@ -62,7 +62,7 @@ func NewClient(cfg Config) *Client {
 			SASL:           cfg.SASL,
 		},
 		coordinators: make(map[coordinatorKey]int32),
-		asked:        make(map[string]topicLeaders),
+		found:        make(map[string]foundLeaders),
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 )
 
-// direct routes a kafka-go message to one broker. The message keeps kafka-go's encoding.
+// direct routes a kafka-go message to one broker, or to whichever answers. The message keeps kafka-go's encoding.
 type direct struct {
 	protocol.Message
 	broker   int32
@@ -18,7 +18,13 @@ type direct struct {
 	version  int16
 }
 
+// anyBroker stands for whichever broker kafka-go has its control connection with.
+const anyBroker int32 = -1
+
 func (d *direct) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
+	if d.broker == anyBroker {
+		return protocol.Broker{ID: anyBroker}, nil
+	}
 	return brokerOf(cluster, d.broker)
 }
 

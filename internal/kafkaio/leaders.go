@@ -15,64 +15,58 @@ import (
 // noLeader is the leader of a partition that has none.
 const noLeader int32 = -1
 
-// topicLeaders are the brokers that lead a topic's partitions, as a broker said when it was asked for them.
-type topicLeaders struct {
+// foundLeaders are the brokers that lead a topic's partitions, as a broker said when it was asked.
+type foundLeaders struct {
 	leaders []int32
-	at      time.Time
+	at      time.Time // or before
 }
 
-// leaders returns the broker that leads each partition of a topic, index = partition, noLeader where there is none. They are at most
-// metadataTTL old; a broker is asked where they were not known, or a partition had none.
+// leaders returns the broker that leads each partition of a topic, index = partition, noLeader where there is none. It is what the cluster said
+// at most metadataTTL ago; a broker is asked for a topic of which nothing was known then. The slice must not be changed.
 func (c *Client) leaders(ctx context.Context, topic string) ([]int32, error) {
 	if len(c.cfg.Topics) > 0 && !slices.Contains(c.cfg.Topics, topic) {
 		return nil, finalError{fmt.Errorf("topic %s is not among the client's topics %q", topic, c.cfg.Topics)}
 	}
 	c.mu.Lock()
-	asked := c.asked[topic]
+	found := c.found[topic]
 	c.mu.Unlock()
-	if time.Since(asked.at) < metadataTTL { // the transport may not know yet
-		return asked.leaders, nil
+	if time.Since(found.at) < metadataTTL { // the transport may not know of it yet
+		return found.leaders, nil
 	}
 	req := &metadata.Request{TopicNames: []string{topic}}
 	m, err := c.roundTrip(ctx, req, requestTimeout)
 	if err != nil {
 		return nil, err
 	}
-	leaders, err := leadersOf(m.(*metadata.Response))
-	if err == nil && !slices.Contains(leaders, noLeader) {
-		return leaders, nil
+	known := m.(*metadata.Response)
+	if known.Topics[0].ErrorCode == 0 {
+		return leadersOf(known)
 	}
-	x := &metadataExchange{request: req, clientID: c.cfg.ClientID}
+	x := &metadataExchange{direct: direct{Message: req, broker: anyBroker, clientID: c.cfg.ClientID}}
+	found.at = time.Now()
 	if _, err := c.roundTrip(ctx, x, requestTimeout); err != nil {
 		return nil, err
 	}
-	leaders, err = leadersOf(x.response)
-	if err == nil && !slices.Contains(leaders, noLeader) {
-		c.mu.Lock()
-		c.asked[topic] = topicLeaders{leaders, time.Now()}
-		c.mu.Unlock()
+	if found.leaders, err = leadersOf(x.response); err != nil {
+		return nil, err
 	}
-	return leaders, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if found.at.After(c.found[topic].at) {
+		c.found[topic] = found
+	}
+	return found.leaders, nil
 }
 
-// metadataExchange asks any broker for metadata. kafka-go answers a request of its own from what it asked for up to metadataTTL ago, and
-// takes a response of its own for the answer to one.
+// metadataExchange asks a broker for metadata. kafka-go's transport answers its own request from what it asked for up to metadataTTL ago,
+// and takes every response of its own for the answer to such a request.
 type metadataExchange struct {
-	request  *metadata.Request
-	clientID string
-	version  int16
+	direct
 	response *metadata.Response
 }
 
-func (x *metadataExchange) ApiKey() protocol.ApiKey { return protocol.Metadata }
-
-func (x *metadataExchange) Required(versions map[protocol.ApiKey]int16) bool {
-	x.version = versions[protocol.Metadata]
-	return true
-}
-
 func (x *metadataExchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	m, err := protocol.RoundTrip(rw, x.version, 0, x.clientID, x.request)
+	m, err := x.direct.RawExchange(rw)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +76,9 @@ func (x *metadataExchange) RawExchange(rw io.ReadWriter) (protocol.Message, erro
 
 // leadersOf reads an answer for one topic.
 func leadersOf(m *metadata.Response) ([]int32, error) {
+	if len(m.Topics) != 1 {
+		return nil, fmt.Errorf("metadata of %d topics, asked for one", len(m.Topics))
+	}
 	t := m.Topics[0]
 	if t.ErrorCode != 0 {
 		return nil, kafka.Error(t.ErrorCode)

@@ -7,52 +7,118 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/createtopics"
 	"github.com/segmentio/kafka-go/protocol/describeconfigs"
 )
 
-// TopicSpec is a topic as EnsureTopic creates it.
+// TopicSpec is a topic as EnsureTopics creates it.
 type TopicSpec struct {
 	Name              string
 	Partitions        int
+	Like              string // a topic that it has as many partitions as, where that exists; "": none
 	ReplicationFactor int
 	Settings          map[string]string // topic configs, as in kafka-topics --config
 }
 
-// EnsureTopic creates the topic unless it exists, waits until every partition has a leader, and returns how many
-// partitions there are: those of an existing topic are not changed.
+// EnsureTopic is EnsureTopics for one.
 func (c *Client) EnsureTopic(ctx context.Context, spec TopicSpec) (partitions int, err error) {
-	err = retry(ctx, c.log, "create topic "+spec.Name, func() error {
-		if _, err := c.leaders(ctx, spec.Name); !errors.Is(err, kafka.UnknownTopicOrPartition) {
-			return err
-		}
-		return c.createTopic(ctx, spec)
-	})
+	all, err := c.EnsureTopics(ctx, spec)
 	if err != nil {
-		return 0, fmt.Errorf("create topic %s: %w", spec.Name, err)
+		return 0, err
 	}
-	return c.WaitTopic(ctx, spec.Name)
+	return all[0], nil
 }
 
-func (c *Client) createTopic(ctx context.Context, spec TopicSpec) error {
-	topic := createtopics.RequestTopic{
-		Name:              spec.Name,
-		NumPartitions:     int32(spec.Partitions),
-		ReplicationFactor: int16(spec.ReplicationFactor),
+// EnsureTopics creates those topics that do not exist, all in one request, waits until every partition has a leader, and returns how many
+// partitions each topic has: those of an existing one are not changed.
+func (c *Client) EnsureTopics(ctx context.Context, specs ...TopicSpec) (partitions []int, err error) {
+	var names []string
+	for _, spec := range specs {
+		names = append(names, spec.Name)
 	}
-	for _, name := range slices.Sorted(maps.Keys(spec.Settings)) {
-		topic.Configs = append(topic.Configs, createtopics.RequestConfig{Name: name, Value: spec.Settings[name]})
-	}
-	m, err := c.roundTrip(ctx, &createtopics.Request{
-		Topics:    []createtopics.RequestTopic{topic},
-		TimeoutMs: int32(requestTimeout.Milliseconds()),
-	}, requestTimeout)
+	err = retry(ctx, c.log, "create topic "+strings.Join(names, ", "), func() error {
+		missing, err := c.missing(ctx, specs)
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		return c.createTopics(ctx, missing)
+	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	answer := m.(*createtopics.Response).Topics[0]
+	for _, name := range names {
+		n, err := c.WaitTopic(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		partitions = append(partitions, n)
+	}
+	return partitions, nil
+}
+
+// missing returns the topics that do not exist, as they are to be created.
+func (c *Client) missing(ctx context.Context, specs []TopicSpec) (missing []TopicSpec, err error) {
+	for _, spec := range specs {
+		if n, err := c.exists(ctx, spec.Name); err != nil {
+			return nil, err
+		} else if n > 0 {
+			continue
+		}
+		if spec.Like != "" {
+			n, err := c.exists(ctx, spec.Like)
+			if err != nil {
+				return nil, err
+			}
+			if n > 0 {
+				spec.Partitions = n
+			}
+		}
+		missing = append(missing, spec)
+	}
+	return missing, nil
+}
+
+// exists returns how many partitions a topic has, 0 when there is no such topic now.
+func (c *Client) exists(ctx context.Context, topic string) (partitions int, err error) {
+	leaders, err := c.leaders(ctx, topic)
+	if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
+		return 0, fmt.Errorf("find topic %s: %w", topic, err)
+	}
+	return len(leaders), nil
+}
+
+func (c *Client) createTopics(ctx context.Context, specs []TopicSpec) error {
+	req := &createtopics.Request{TimeoutMs: int32(requestTimeout.Milliseconds())}
+	for _, spec := range specs {
+		topic := createtopics.RequestTopic{
+			Name:              spec.Name,
+			NumPartitions:     int32(spec.Partitions),
+			ReplicationFactor: int16(spec.ReplicationFactor),
+		}
+		for _, name := range slices.Sorted(maps.Keys(spec.Settings)) {
+			topic.Configs = append(topic.Configs, createtopics.RequestConfig{Name: name, Value: spec.Settings[name]})
+		}
+		req.Topics = append(req.Topics, topic)
+	}
+	m, err := c.roundTrip(ctx, req, requestTimeout)
+	if err != nil {
+		return fmt.Errorf("create topics: %w", err)
+	}
+	var errs []error
+	for _, answer := range m.(*createtopics.Response).Topics {
+		i := slices.IndexFunc(specs, func(s TopicSpec) bool { return s.Name == answer.Name })
+		if err := c.created(answer, specs[i]); err != nil {
+			errs = append(errs, fmt.Errorf("create topic %s: %w", answer.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// created looks at the answer for one topic.
+func (c *Client) created(answer createtopics.ResponseTopic, spec TopicSpec) error {
 	switch code := kafka.Error(answer.ErrorCode); code {
 	case 0:
 		c.log.Info("created topic", "topic", spec.Name, "partitions", spec.Partitions, "replication_factor", spec.ReplicationFactor)

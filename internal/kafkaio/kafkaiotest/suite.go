@@ -35,7 +35,6 @@ func Run(t *testing.T, b Broker) {
 		{"EnsureTopic", testEnsureTopic},
 		{"TopicID", testTopicID},
 		{"WaitTopic", testWaitTopic},
-		{"TopicMadeByOthers", testTopicMadeByOthers},
 		{"OtherTopic", testOtherTopic},
 		{"Send", testSend},
 		{"SendAnswerLost", testSendAnswerLost},

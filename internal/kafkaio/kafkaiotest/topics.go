@@ -3,7 +3,7 @@ package kafkaiotest
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +42,17 @@ func testEnsureTopic(f *fixture) {
 	f.must(err)
 	if again != settings {
 		f.Errorf("settings were changed: %+v", again)
+	}
+
+	// Several at once, some of which are there; what is to be like another one is like it whether that is there or is made with it.
+	specs := []kafkaio.TopicSpec{
+		{Name: topic, Partitions: 2, ReplicationFactor: 1}, {Name: f.id + "-as-3", Partitions: 2, Like: topic, ReplicationFactor: 1},
+		{Name: f.id + "-new", Partitions: 2, ReplicationFactor: 1}, {Name: f.id + "-as-2", Partitions: 2, Like: f.id + "-new", ReplicationFactor: 1},
+	}
+	for range 2 {
+		if all, err := f.client.EnsureTopics(f.ctx, specs...); err != nil || !slices.Equal(all, []int{3, 3, 2, 2}) {
+			f.Errorf("several at once: %d partitions, %v", all, err)
+		}
 	}
 
 	plain, err := f.client.TopicSettings(f.ctx, f.topic("plain", 1))
@@ -127,18 +138,6 @@ func testWaitTopic(f *fixture) {
 	}
 	if _, err := f.client.Partitions(short, f.id+"-never"); !errors.Is(err, context.DeadlineExceeded) {
 		f.Errorf("the partitions of a topic that never comes: %v", err)
-	}
-}
-
-// testTopicMadeByOthers: what is there is found at once, whatever was known before.
-func testTopicMadeByOthers(f *fixture) {
-	f.topic("known", 1)
-	other := f.connect(f.Addr)
-	for i := range 5 {
-		topic := fmt.Sprintf("%s-other-%d", f.id, i)
-		_, err := other.EnsureTopic(f.ctx, kafkaio.TopicSpec{Name: topic, Partitions: 1, ReplicationFactor: 1})
-		f.must(err)
-		f.must(f.client.DeleteRecords(f.ctx, topic, 0, 0)) // one try
 	}
 }
 
