@@ -62,13 +62,13 @@ func (c *Client) EnsureTopics(ctx context.Context, specs ...TopicSpec) (partitio
 // missing returns the topics that do not exist, as they are to be created.
 func (c *Client) missing(ctx context.Context, specs []TopicSpec) (missing []TopicSpec, err error) {
 	for _, spec := range specs {
-		if n, err := c.exists(ctx, spec.Name); err != nil {
+		if n, err := c.lookUp(ctx, spec.Name); err != nil {
 			return nil, err
 		} else if n > 0 {
 			continue
 		}
 		if spec.Like != "" {
-			n, err := c.exists(ctx, spec.Like)
+			n, err := c.lookUp(ctx, spec.Like)
 			if err != nil {
 				return nil, err
 			}
@@ -81,8 +81,8 @@ func (c *Client) missing(ctx context.Context, specs []TopicSpec) (missing []Topi
 	return missing, nil
 }
 
-// exists returns how many partitions a topic has, 0 when there is no such topic now.
-func (c *Client) exists(ctx context.Context, topic string) (partitions int, err error) {
+// lookUp returns how many partitions a topic has, 0 when there is no such topic now.
+func (c *Client) lookUp(ctx context.Context, topic string) (partitions int, err error) {
 	leaders, err := c.leaders(ctx, topic)
 	if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
 		return 0, fmt.Errorf("find topic %s: %w", topic, err)
