@@ -41,9 +41,11 @@ type Shape struct {
 	Counters   int `json:"counters"`
 }
 
-// Shapes begin with the base, whose lines are spread over so many windows, 10 or more; the others differ from it in one thing.
+// MinCostWindows is the least number of windows in the base of Shapes: another one has a tenth of it.
+const MinCostWindows = 10
+
+// Shapes begin with the base, whose lines are spread over so many windows, at least MinCostWindows; the others differ from it in one thing.
 func Shapes(windows int) []Shape {
-	windows = max(windows, 10)
 	return []Shape{
 		{4, windows, 1}, {1, windows, 1}, {16, windows, 1},
 		{4, 100 * windows, 1}, {4, 10 * windows, 1}, {4, windows / 10, 1},

@@ -248,7 +248,7 @@ func (t *Table) grow() {
 	}
 	old := t.entries
 	t.entries, t.limit = make([]entry, size), size/4*3
-	clear(t.entries) // a page that is read before it is written is mapped twice, and the second time every processor is interrupted
+	clear(t.entries) // a page that is read before it is written is mapped twice, and the second time every processor that runs us is interrupted
 	mask := uint64(len(t.entries) - 1)
 	for _, e := range old {
 		if e.count == 0 {

@@ -18,7 +18,7 @@ const noLeader int32 = -1
 // foundLeaders are the brokers that lead a topic's partitions, as a broker said when it was asked.
 type foundLeaders struct {
 	leaders []int32
-	at      time.Time // or before
+	at      time.Time // when it was asked
 }
 
 // leaders returns the broker that leads each partition of a topic, index = partition, noLeader where there is none. It is what the cluster said

@@ -47,10 +47,13 @@ func run(ctx context.Context) (err error) {
 	flag.DurationVar(&cfg.LabInterval, "lab-interval", 2*time.Second, "from one line of the lab to the next")
 	flag.Int64Var(&cfg.ProducedLines, "produced-lines", 20_000_000, "of the producer and its contender")
 	flag.Int64Var(&cfg.CostBytes, "cost-bytes", 600_000_000, "of the lines in each shape of the work")
-	costWindows := flag.Int("cost-windows", 12, "that they are spread over in the base, at least 10")
+	costWindows := flag.Int("cost-windows", 12, "that they are spread over in the base")
 	flag.Parse()
 
 	cfg.Cases, cfg.Contenders = strings.Split(*cases, ","), strings.Split(*contenders, ",")
+	if *costWindows < bench.MinCostWindows {
+		return fmt.Errorf("--cost-windows %d: want %d or more", *costWindows, bench.MinCostWindows)
+	}
 	cfg.Shapes = bench.Shapes(*costWindows)
 	cfg.Wide = func() text.Text { return text.NewZipf(1.05, *vocabulary) }
 	if *textFile == "" {
