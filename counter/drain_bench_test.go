@@ -88,7 +88,10 @@ func (d *drain) flush(b *testing.B, slot int) {
 			d.offsets[q] += int64(batch.Len())
 		}
 		d.packers[slot][q].sent()
-		for w, _, ok := r.reducer.Close(); ok; w, _, ok = r.reducer.Close() {
+		for w, _, ok, err := r.reducer.Close(); ok || err != nil; w, _, ok, err = r.reducer.Close() {
+			if err != nil {
+				b.Fatal(err)
+			}
 			r.write(w, drainTime)
 		}
 		for _, batch := range r.rows.all() {

@@ -140,7 +140,7 @@ func (t *combineTask) announcedBefore(ctx context.Context, started bool) (said a
 			for f.Next(&rec) {
 				_, _, mark, err := wire.ParseShuffle(rec.Value)
 				if err != nil {
-					return said, refusal{shuffleError(f, rec.Offset, err)}
+					return said, shuffleError(f.Topic, f.Partition, fmt.Errorf("at offset %d: %w", rec.Offset, err))
 				}
 				if mark != nil && mark.Slot == int(t.slot) && mark.Time != wire.NoWatermark {
 					if said.first == wire.NoWatermark {
@@ -162,7 +162,8 @@ func (t *combineTask) announcedBefore(ctx context.Context, started bool) (said a
 	return said, nil
 }
 
-func shuffleError(f *kafkaio.Fetched, offset int64, err error) error {
-	return fmt.Errorf("%s/%d at offset %d: %w; nothing but counters of this group may write to this topic: start with a new --shuffle-topic (docs/operations.md)",
-		f.Topic, f.Partition, offset, err)
+// shuffleError says what to do about records that are no counter's; err says where they are.
+func shuffleError(topic string, partition int32, err error) error {
+	return refusal{fmt.Errorf("%s/%d %w; nothing but counters of this group may write to this topic: start with a new --shuffle-topic (docs/operations.md)",
+		topic, partition, err)}
 }

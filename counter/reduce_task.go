@@ -121,7 +121,7 @@ func (t *reduceTask) read(ctx context.Context, wait time.Duration) (found *kafka
 		var rec kafkaio.Record
 		for f.Next(&rec) {
 			if err := t.reducer.Apply(rec.Offset, rec.Value); err != nil {
-				return nil, refusal{shuffleError(f, rec.Offset, err)}
+				return nil, shuffleError(f.Topic, f.Partition, err)
 			}
 		}
 		var gone *kafkaio.OffsetOutOfRangeError
@@ -154,7 +154,10 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	var closed []reduce.Window
 	var skipped int64
 	for t.rows.bytes+t.ends.bytes < transactionBytes {
-		w, s, ok := t.reducer.Close()
+		w, s, ok, err := t.reducer.Close()
+		if err != nil {
+			return false, shuffleError(t.cfg.shuffleTopic(), t.slot, err)
+		}
 		skipped += s
 		if !ok {
 			break
@@ -188,7 +191,7 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 
 // write appends a window's rows and its batch record.
 func (t *reduceTask) write(w reduce.Window, now int64) {
-	t.rows.write(w.Start, w.End, now, w.Counts)
+	distinct := t.rows.write(w.Start, w.End, now, w.Counts)
 	closedAt := now
 	if !t.createTime { // lines appended after the window's end were seen: the clock lags, by an answer's way at most
 		closedAt = max(now, w.End)
@@ -196,7 +199,7 @@ func (t *reduceTask) write(w reduce.Window, now int64) {
 	t.row = wire.AppendBatch(t.row[:0], wire.Batch{
 		WindowStart: time.UnixMilli(w.Start), WindowEnd: time.UnixMilli(w.End),
 		Partition: int(t.slot), Partitions: t.partitions,
-		Lines: w.Lines, Words: w.Words, DistinctWords: int64(w.Counts.Len()), LateLines: w.Late,
+		Lines: w.Lines, Words: w.Words, DistinctWords: distinct, LateLines: w.Late,
 		ClosedAt: time.UnixMilli(closedAt),
 	})
 	t.ends.append(now, wire.AppendTime(nil, w.End), t.row)

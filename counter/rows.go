@@ -19,8 +19,8 @@ type rows struct {
 	escaped []byte
 }
 
-// write adds the rows of a window; now is the time of their records, ms since the epoch.
-func (r *rows) write(start, end, now int64, counts *words.Table) {
+// write adds the rows of a window, and returns their number; now is the time of their records, ms since the epoch.
+func (r *rows) write(start, end, now int64, counts *words.Table) (written int64) {
 	r.head = wire.AppendCountHead(r.head[:0], start, end)
 	pattern := kafkaio.Pattern{Head: r.head, Middle: wire.CountMiddle, Tail: wire.CountTail}
 	const countMax = 20
@@ -43,7 +43,9 @@ func (r *rows) write(start, end, now int64, counts *words.Table) {
 		}
 		r.open.Append(word, text, count)
 		r.bytes += size
+		written++
 	}
+	return written
 }
 
 // begin has a batch go on with a window.

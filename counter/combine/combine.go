@@ -10,7 +10,6 @@ import (
 	"wordcount/counter/tokenize"
 	"wordcount/counter/window"
 	"wordcount/counter/words"
-	"wordcount/internal/kafkaio"
 	"wordcount/internal/wire"
 )
 
@@ -33,9 +32,10 @@ type Config struct {
 // Combiner is the state of one slot's combine task: what was counted and is not emitted yet, and the watermark.
 type Combiner struct {
 	cfg       Config
-	split     bool    // at single spaces: the tables do it
-	inputs    []int64 // watermark of each lines partition of the slot
-	watermark int64
+	split     bool      // at single spaces: the tables do it
+	inputs    []int64   // watermark of each lines partition of the slot
+	watermark int64     // or a time before it in the same window: Watermark has the newest
+	due       int64     // the end of that window, ms: an input that reaches it may raise the watermark beyond
 	sent      int64     // the watermark of the last Flush, or the start's
 	windows   []*counts // with lines, those that may get more, in order
 	current   *counts   // the window of the last line
@@ -72,7 +72,7 @@ type Totals struct {
 
 // New returns a combiner whose watermark has not been set yet: it is wire.NoWatermark until Start.
 func New(cfg Config, inputs int) *Combiner {
-	c := &Combiner{cfg: cfg, split: tokenize.IsSpace(cfg.Tokenizer), inputs: make([]int64, inputs), watermark: wire.NoWatermark, sent: wire.NoWatermark,
+	c := &Combiner{cfg: cfg, split: tokenize.IsSpace(cfg.Tokenizer), inputs: make([]int64, inputs), watermark: wire.NoWatermark, due: math.MinInt64, sent: wire.NoWatermark,
 		packed: nothing, open: make([][]byte, cfg.Partitions)}
 	for i := range c.inputs {
 		c.inputs[i] = wire.NoWatermark
@@ -84,7 +84,12 @@ func New(cfg Config, inputs int) *Combiner {
 func (c *Combiner) Start(watermark int64) { c.watermark, c.sent = watermark, watermark }
 
 // Watermark returns the slot's watermark: no window that ends at or before it gets another line of this slot.
-func (c *Combiner) Watermark() int64 { return c.watermark }
+func (c *Combiner) Watermark() int64 {
+	if len(c.inputs) > 0 {
+		c.watermark = max(c.watermark, slices.Min(c.inputs))
+	}
+	return c.watermark
+}
 
 // Reached returns the time that an input's lines have reached: its watermark, at least the slot's.
 func (c *Combiner) Reached(input int) int64 { return max(c.inputs[input], c.watermark) }
@@ -152,17 +157,19 @@ func (c *Combiner) advance(input int, t int64) {
 	if c.cfg.CreateTime {
 		t -= c.cfg.Grace
 	}
-	if t > c.inputs[input] {
-		c.inputs[input] = t
-		c.raise()
-	}
+	c.reach(input, t)
 }
 
 // Idle notes that a fetch sent at the broker's time sentAt found nothing beyond an input's position.
-func (c *Combiner) Idle(input int, sentAt int64) {
-	if t := sentAt - c.cfg.Grace; t > c.inputs[input] {
+func (c *Combiner) Idle(input int, sentAt int64) { c.reach(input, sentAt-c.cfg.Grace) }
+
+// reach raises an input's watermark, and the slot's if that may pass a window: most lines are in the window of the one before.
+func (c *Combiner) reach(input int, t int64) {
+	if t > c.inputs[input] {
 		c.inputs[input] = t
-		c.raise()
+		if t >= c.due {
+			c.raise()
+		}
 	}
 }
 
@@ -176,11 +183,11 @@ func (c *Combiner) Now(now int64) {
 // raise sets the slot's watermark to the least of its inputs'; it never falls. A window that it passes gets no more lines: its counts
 // become records at once, and its table, which is in the processor's cache, the next window's.
 func (c *Combiner) raise() {
-	c.watermark = max(c.watermark, slices.Min(c.inputs))
-	passed := 0
-	for passed < len(c.windows) && c.windows[passed].end <= c.watermark {
+	watermark, passed := c.Watermark(), 0
+	for passed < len(c.windows) && c.windows[passed].end <= watermark {
 		passed++
 	}
+	c.due = c.NextEnd()
 	if passed > 0 {
 		c.pack(passed)
 	}
@@ -196,9 +203,6 @@ func (c *Combiner) window(number int64) *counts {
 	return c.windows[i]
 }
 
-// entryOverhead is about what a distinct word costs beyond its text, in bytes.
-const entryOverhead = 100
-
 // Pending returns what was counted since the last Flush.
 func (c *Combiner) Pending() Totals { return c.pending }
 
@@ -210,12 +214,10 @@ func (c *Combiner) Load() int { return c.packed.load + c.tables() }
 
 func (c *Combiner) tables() (size int) {
 	for _, w := range c.windows {
-		size += w.size()
+		size += w.words.Size()
 	}
 	return size
 }
-
-func (w *counts) size() int { return w.words.Len()*entryOverhead + w.words.Bytes() }
 
 // Closes tells whether the watermark has passed the end of a window since the last Flush, or the start.
 func (c *Combiner) Closes() bool {
@@ -243,7 +245,7 @@ func (c *Combiner) Until() int64 {
 func (c *Combiner) Flush(linesPartitions int) {
 	c.pack(len(c.windows))
 	mark := wire.AppendWatermark(nil, wire.Watermark{
-		Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Time: c.watermark, Partitions: linesPartitions})
+		Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Time: c.Watermark(), Partitions: linesPartitions})
 	for q := range c.cfg.Partitions {
 		c.cfg.Emit(q, mark)
 	}
@@ -256,7 +258,7 @@ var nothing = packed{until: math.MinInt64}
 // pack emits the counts of the first n windows.
 func (c *Combiner) pack(n int) {
 	for _, w := range c.windows[:n] {
-		c.packed.load += w.size()
+		c.packed.load += w.words.Size()
 		c.packed.until = w.end
 		c.packWindow(w)
 		c.spares.Put(w.words)
@@ -271,15 +273,10 @@ func (c *Combiner) packWindow(w *counts) {
 		c.open[q] = wire.AppendPartial(c.open[q][:0], header)
 	}
 	header.Lines, header.Late = 0, 0 // stand in the first record of each partition only
-	const entryMax = 20              // of the two varints
-	for word, count := range w.words.All {
-		q := int(kafkaio.Partition(word, c.cfg.Partitions))
-		if len(c.open[q])+len(word)+entryMax > c.cfg.MaxRecord {
-			c.emit(q)
-			c.open[q] = wire.AppendPartial(c.open[q][:0], header)
-		}
-		c.open[q] = wire.AppendEntry(c.open[q], word, count)
-	}
+	w.words.AppendEntries(c.open, c.cfg.MaxRecord, func(q int) {
+		c.emit(q)
+		c.open[q] = wire.AppendPartial(c.open[q][:0], header)
+	})
 	for q := range c.open {
 		c.emit(q)
 	}

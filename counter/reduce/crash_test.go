@@ -108,7 +108,10 @@ func TestCrash(t *testing.T) {
 				continue // several records a poll
 			}
 			for r.IntN(4) > 0 { // several windows a transaction
-				w, _, ok := reducer.Close()
+				w, _, ok, err := reducer.Close()
+				if err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
 				if !ok {
 					break
 				}
@@ -131,7 +134,10 @@ func TestCrash(t *testing.T) {
 			}
 		}
 		for {
-			w, _, ok := reducer.Close()
+			w, _, ok, err := reducer.Close()
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
 			if !ok {
 				break
 			}

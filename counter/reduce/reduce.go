@@ -3,6 +3,7 @@
 package reduce
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -31,7 +32,15 @@ type Reducer struct {
 
 	last   *words.Table // of the window that Close returned last
 	spares words.Spares
+	spare  []waiting // of windows that are summed, for others
 }
+
+// Few bytes of entries wait as they are until their window closes. Then they are summed all at once, in a table that the processor's cache
+// has from the window before: in a backlog of small windows hundreds are open.
+const (
+	few       = 64 << 10
+	spareMost = 4 << 20 / few
+)
 
 // slot is what is known of one combine task's promises.
 type slot struct {
@@ -46,7 +55,20 @@ type counts struct {
 	lines  int64
 	late   int64
 	total  int64
-	words  *words.Table
+	words  *words.Table // nil while the partials' entries wait
+	waiting
+}
+
+// waiting are the entries of partials, as they are.
+type waiting struct {
+	entries []byte
+	parts   []part
+}
+
+// part is a partial record's share: of entries from where the part before ends.
+type part struct {
+	offset int64 // of the record
+	end    int
 }
 
 // New returns the reducer of a group's first start, or of what was committed.
@@ -63,16 +85,30 @@ func New(cfg Config, committed *wire.ReduceState, offset int64) *Reducer {
 	return r
 }
 
-// Apply takes in one shuffle record. An error means that the record was not written by a counter with these settings.
+// Apply takes in one shuffle record. An error, which says at which offset, means that the record there was not written by a counter with
+// these settings.
 func (r *Reducer) Apply(offset int64, record []byte) error {
 	partial, entries, mark, err := wire.ParseShuffle(record)
+	switch {
+	case err != nil:
+	case mark != nil:
+		err = r.applyWatermark(offset, mark)
+	default:
+		err = r.checkPartial(partial)
+	}
 	if err != nil {
-		return err
+		return atOffset(offset, err)
 	}
 	r.next = offset + 1
 	if mark != nil {
-		return r.applyWatermark(offset, mark)
+		return nil
 	}
+	return r.applyPartial(offset, partial, entries)
+}
+
+func atOffset(offset int64, err error) error { return fmt.Errorf("at offset %d: %w", offset, err) }
+
+func (r *Reducer) checkPartial(partial *wire.Partial) error {
 	if err := r.check(partial.Slot, partial.Interval); err != nil {
 		return err
 	}
@@ -80,25 +116,59 @@ func (r *Reducer) Apply(offset int64, record []byte) error {
 	if w := r.slots[partial.Slot].watermark; w != wire.NoWatermark && end <= w {
 		return fmt.Errorf("partial of slot %d for the window that ends at %d, after its watermark %d", partial.Slot, end, w)
 	}
-	if r.started && end <= r.state.Closed {
+	return nil
+}
+
+func (r *Reducer) applyPartial(offset int64, partial *wire.Partial, entries []byte) error {
+	if r.started && r.cfg.Interval.End(partial.Window) <= r.state.Closed {
 		return nil // counted before the crash: partials come before the watermark that closed their window
 	}
 	w := r.windows[partial.Window]
 	if w == nil {
-		w = &counts{words: r.spares.Take()}
-		w.offset = offset
+		w = &counts{offset: offset}
 		r.windows[partial.Window] = w
 	}
 	w.lines += partial.Lines
 	w.late += partial.Late
-	for len(entries) > 0 {
-		word, count, rest, ok := wire.NextEntry(entries)
-		if !ok {
-			return fmt.Errorf("malformed entries in a partial of slot %d", partial.Slot)
+	if w.words != nil {
+		return w.add(offset, entries)
+	}
+	if w.entries == nil {
+		if last := len(r.spare) - 1; last >= 0 {
+			w.waiting, r.spare = r.spare[last], r.spare[:last]
 		}
-		w.words.Add(word, count)
-		w.total += count
-		entries = rest
+	}
+	w.entries = append(w.entries, entries...)
+	w.parts = append(w.parts, part{offset, len(w.entries)})
+	if len(w.entries) <= few {
+		return nil
+	}
+	return r.sum(w)
+}
+
+// sum counts the entries that wait.
+func (r *Reducer) sum(w *counts) error {
+	w.words = r.spares.Take()
+	start := 0
+	for _, p := range w.parts {
+		if err := w.add(p.offset, w.entries[start:p.end]); err != nil {
+			return err
+		}
+		start = p.end
+	}
+	if cap(w.entries) <= 2*few && len(r.spare) < spareMost {
+		r.spare = append(r.spare, waiting{w.entries[:0], w.parts[:0]})
+	}
+	w.waiting = waiting{}
+	return nil
+}
+
+// add counts the entries of the partial at an offset.
+func (w *counts) add(offset int64, entries []byte) error {
+	total, ok := w.words.AddEntries(entries)
+	w.total += total
+	if !ok {
+		return atOffset(offset, errors.New("malformed entries in a partial record"))
 	}
 	return nil
 }
@@ -173,26 +243,29 @@ type Window struct {
 }
 
 // Close closes the next window that the watermark has passed, in order; ok is false when none is due. Of a run of empty
-// windows those beyond the first MaxEmpty are skipped: how many is returned, also with ok false.
-func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
+// windows those beyond the first MaxEmpty are skipped: how many is returned, also with ok false. An error is as Apply's.
+func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 	if r.last != nil {
 		r.spares.Put(r.last)
 		r.last = nil
 	}
 	watermark := r.Watermark()
 	if !r.started || watermark == wire.NoWatermark {
-		return Window{}, 0, false
+		return Window{}, 0, false, nil
 	}
 	number := r.cfg.Interval.Of(r.state.Closed)
 	due := r.cfg.Interval.Of(watermark) // the first window that is not due
 	for number < due {
-		if c := r.windows[number]; c != nil {
+		c := r.windows[number]
+		if c != nil {
 			delete(r.windows, number)
 			r.state.LastNonEmpty = number
-			return r.closed(number, c), skipped, true
+		} else if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
+			c = new(counts)
 		}
-		if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
-			return r.closed(number, &counts{words: r.spares.Take()}), skipped, true
+		if c != nil {
+			w, err = r.closed(number, c)
+			return w, skipped, err == nil, err
 		}
 		next := due
 		for n := range r.windows {
@@ -202,17 +275,22 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool) {
 		number = next
 		r.state.Closed = r.cfg.Interval.Start(number)
 	}
-	return Window{}, skipped, false
+	return Window{}, skipped, false, nil
 }
 
-func (r *Reducer) closed(number int64, c *counts) Window {
+func (r *Reducer) closed(number int64, c *counts) (Window, error) {
+	if c.words == nil {
+		if err := r.sum(c); err != nil {
+			return Window{}, err
+		}
+	}
 	r.state.Closed = r.cfg.Interval.End(number)
 	r.last = c.words
 	return Window{
 		Start: r.cfg.Interval.Start(number),
 		End:   r.cfg.Interval.End(number),
 		Lines: c.lines, Late: c.late, Words: c.total, Counts: c.words,
-	}
+	}, nil
 }
 
 // Commit returns what to commit with the windows closed so far: the offset from which everything that is still open can

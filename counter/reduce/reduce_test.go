@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,8 +61,11 @@ func counted(w Window) map[string]int64 {
 // closed closes all that is due and renders it: number:lines/late/words{distinct words}.
 func closed(r *Reducer) (windows []string, skipped int64) {
 	for {
-		w, n, ok := r.Close()
+		w, n, ok, err := r.Close()
 		skipped += n
+		if err != nil {
+			return append(windows, err.Error()), skipped
+		}
 		if !ok {
 			return windows, skipped
 		}
@@ -88,7 +92,7 @@ func first(partitions int) *Reducer {
 // The first batch of a group is the earliest of the slots' first windows, whoever speaks first.
 func TestStart(t *testing.T) {
 	r := first(3)
-	if _, _, ok := r.Close(); ok || r.Started() || r.Watermark() != wire.NoWatermark {
+	if _, _, ok, _ := r.Close(); ok || r.Started() || r.Watermark() != wire.NoWatermark {
 		t.Error("a reduce that has read nothing has started")
 	}
 	apply(t, r, 0,
@@ -168,8 +172,11 @@ func TestSkip(t *testing.T) {
 				apply(t, r, offset, watermark(0, start+min(to, 100)*interval))
 				offset++
 				for {
-					w, n, ok := r.Close()
+					w, n, ok, err := r.Close()
 					skipped += n
+					if err != nil {
+						t.Fatal(err)
+					}
 					if !ok {
 						break
 					}
@@ -306,6 +313,17 @@ func TestRestart(t *testing.T) {
 	wantClosed(t, r, 0, "1:2/0/2map[b:1 d:1]")
 }
 
+// refused returns the error that comes of records, sooner or later.
+func refused(r *Reducer, from int64, records ...[]byte) error {
+	for i, record := range records {
+		if err := r.Apply(from+int64(i), record); err != nil {
+			return err
+		}
+	}
+	_, _, _, err := r.Close()
+	return err
+}
+
 func TestApplyRefuses(t *testing.T) {
 	good := partial(0, w0, 1, 0, "a")
 	for _, c := range []struct {
@@ -328,8 +346,18 @@ func TestApplyRefuses(t *testing.T) {
 	} {
 		r := first(2)
 		apply(t, r, 0, watermark(0, start), watermark(1, start))
-		if err := r.Apply(2, c.record); err == nil {
-			t.Errorf("%s was taken", c.name)
+		if err := refused(r, 2, c.record, watermark(0, start+5000), watermark(1, start+5000)); err == nil || !strings.HasPrefix(err.Error(), "at offset 2: ") {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	// Entries that have waited are told apart from those of other records, and so are those that need no longer wait.
+	short, many := good[:len(good)-1], partial(0, w0, 1, 0, strings.Repeat("long", few/4))
+	for _, records := range [][][]byte{{good, short, good}, {good, short, many}, {good, short, many, good}, {many, short}, {many, good, short}} {
+		r := first(1)
+		apply(t, r, 0, watermark(0, start))
+		want := 1 + slices.IndexFunc(records, func(record []byte) bool { return len(record) == len(short) })
+		if err := refused(r, 1, append(records, watermark(0, start+5000))...); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("at offset %d: ", want)) {
+			t.Errorf("a record cut short at offset %d: %v", want, err)
 		}
 	}
 	// A slot that says less than it has promised has a bug, and going on would lose the lines.
@@ -355,7 +383,10 @@ func FuzzApply(f *testing.F) {
 				continue
 			}
 			for {
-				w, skipped, ok := r.Close()
+				w, skipped, ok, err := r.Close()
+				if err != nil {
+					break // what was not looked at before is malformed
+				}
 				if skipped < 0 {
 					t.Fatalf("%d windows skipped", skipped)
 				}
@@ -383,23 +414,32 @@ func FuzzApply(f *testing.F) {
 	})
 }
 
-// The words of a window are the sums of its partials, whatever their order.
+// The words of a window are the sums of its partials, whatever their order, and however many of them have waited for its end.
 func TestSums(t *testing.T) {
 	r := first(1)
 	apply(t, r, 0, watermark(0, start))
-	want := make(map[string]int64)
-	lines := int64(0)
-	for i := range int64(100) {
-		word := fmt.Sprint("w", i%17)
-		apply(t, r, 1+i, partial(0, w0, 2, 1, word+"*"+fmt.Sprint(i+1), "the"))
-		want[word] += i + 1
-		want["the"]++
-		lines += 2
-	}
-	apply(t, r, 101, watermark(0, start+5000))
-	w, _, ok := r.Close()
-	if !ok || w.Lines != lines || w.Late != 100 || !maps.Equal(counted(w), want) {
-		t.Errorf("%+v %v, want %d lines and %v", w, counted(w), lines, want)
+	offset := int64(1)
+	for k, partials := range []int64{100, 3, 20_000, 0, 1, 20_000, 100} {
+		number := w0 + int64(k)
+		want := make(map[string]int64)
+		lines := int64(0)
+		for i := range partials {
+			word := fmt.Sprint("w", i%(17+int64(k)))
+			apply(t, r, offset, partial(0, number, 2, 1, word+"*"+fmt.Sprint(i+1), "the"))
+			offset++
+			want[word] += i + 1
+			want["the"]++
+			lines += 2
+		}
+		if w := r.windows[number]; w != nil && (w.words == nil) != (partials < 1000) {
+			t.Errorf("%d partials wait: %t", partials, w.words == nil)
+		}
+		apply(t, r, offset, watermark(0, (number+1)*interval))
+		offset++
+		w, _, ok, err := r.Close()
+		if err != nil || !ok || w.Lines != lines || w.Late != partials || !maps.Equal(counted(w), want) {
+			t.Errorf("%+v %v %v, want %d lines and %v", w, counted(w), err, lines, want)
+		}
 	}
 }
 
@@ -431,7 +471,7 @@ func BenchmarkApply(b *testing.B) {
 			b.Fatal(err)
 		}
 		offset++
-		if w, _, ok := r.Close(); !ok || w.Counts.Len() != entries {
+		if w, _, ok, _ := r.Close(); !ok || w.Counts.Len() != entries {
 			b.Fatal("not closed")
 		}
 	}

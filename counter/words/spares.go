@@ -31,7 +31,7 @@ func (s *Spares) Take() *Table {
 
 // Put takes a table that nobody uses any more.
 func (s *Spares) Put(t *Table) {
-	s.words = t.Len()
+	s.words = t.words
 	if len(t.entries) == 0 || len(s.tables) >= alwaysSpare && s.bytes+t.room() > smallSpares {
 		return
 	}

@@ -16,10 +16,10 @@ import (
 // most three quarters full.
 type Table struct {
 	entries []entry // their number is a power of two
-	words   int
-	limit   int    // of words, at which the table grows
-	bytes   int    // that the words have together
-	long    []byte // the words that do not fit their entry, one after the other
+	words   int     // with those that are remembered
+	limit   int     // of words, at which the table grows
+	bytes   int     // that the words have together
+	long    []byte  // the words that do not fit their entry, one after the other
 
 	queue   [queued]addition
 	waiting int // how many of queue are still to be counted
@@ -30,11 +30,11 @@ type Table struct {
 // Span is where a word stands in a text.
 type Span struct{ Start, End uint32 }
 
-// entry is a word and its count, which is 0 where there is no word. 32 bytes: two to a cache line.
+// entry is a word and its count, which is 0 where there is no word, or one that is remembered only. 32 bytes: two to a cache line.
 type entry struct {
 	word  [keySize]byte // the word's key
 	count int64
-	place // of a long word
+	place // of a long word; a short one has its partition there
 }
 
 // key stands for a word with its length: up to 15 bytes of it and, in the last byte, their number + 1; of a longer word the
@@ -76,7 +76,11 @@ const (
 	lengthAt  = 56          // the bit of key.b where the length begins
 	isLong    = 0xff
 	firstSize = 1 << 8
-	queued    = 64 // words are counted together
+	queued    = 64  // words are counted together
+	overhead  = 100 // bytes, about, that a word costs beyond its text
+
+	remembers     = 1 << 12 // entries, at most, of a table that remembers its words
+	remembersLong = 1 << 16 // bytes of long words that it has, at most
 )
 
 // The seeds are the process's own, so that nobody can prepare words that collide.
@@ -191,7 +195,7 @@ func (t *Table) add(w *addition) {
 		case key{}:
 			e.set(w.key, w.n)
 			t.words++
-			t.bytes += e.size()
+			t.bytes += int(w.b>>lengthAt) - 1
 			t.makeRoom()
 			return
 		}
@@ -234,6 +238,14 @@ func (t *Table) keep(word []byte) place {
 // text returns a long word.
 func (t *Table) text(e *entry) []byte { return t.long[e.at:][:e.length:e.length] }
 
+// word returns an entry's word.
+func (t *Table) word(e *entry) []byte {
+	if n := e.size(); n <= inEntry {
+		return e.word[:n]
+	}
+	return t.text(e)
+}
+
 // makeRoom lets the table take a further word.
 func (t *Table) makeRoom() {
 	if t.words >= t.limit {
@@ -241,12 +253,20 @@ func (t *Table) makeRoom() {
 	}
 }
 
+// grow makes room, and forgets what the table remembers.
 func (t *Table) grow() {
-	size := max(2*len(t.entries), firstSize)
-	for t.words > 0 && size/4*3 <= t.expected {
+	old := t.entries
+	t.words, t.bytes = 0, 0
+	for i := range old {
+		if e := &old[i]; e.count != 0 {
+			t.words++
+			t.bytes += len(t.word(e))
+		}
+	}
+	size := max(len(old), firstSize)
+	for size/4*3 <= t.words+t.words/2 || t.words > 0 && size/4*3 <= t.expected {
 		size *= 2
 	}
-	old := t.entries
 	t.entries, t.limit = make([]entry, size), size/4*3
 	clear(t.entries) // a page that is read before it is written is mapped twice, and the second time every processor that runs us is interrupted
 	mask := uint64(len(t.entries) - 1)
@@ -262,23 +282,34 @@ func (t *Table) grow() {
 	}
 }
 
-// Len returns the number of words.
-func (t *Table) Len() int {
-	t.count()
-	return t.words
+// Len returns the number of words. It looks at every entry.
+func (t *Table) Len() (words int) {
+	for range t.All {
+		words++
+	}
+	return words
 }
 
-// Bytes returns how many bytes the words have together.
-func (t *Table) Bytes() int {
+// Size returns about how many bytes of memory the words take.
+func (t *Table) Size() int {
 	t.count()
-	return t.bytes
+	return t.words*overhead + t.bytes
 }
 
 // All yields each word once, in no order. The word is valid until the next one; the table must not be changed meanwhile.
 func (t *Table) All(yield func(word []byte, count int64) bool) {
+	for e := range t.used {
+		if !yield(t.word(e), e.count) {
+			return
+		}
+	}
+}
+
+// used yields the entries that have words.
+func (t *Table) used(yield func(*entry) bool) {
 	t.count()
 	for entries := t.entries; len(entries) > 0; entries = entries[queued:] {
-		// First which entries have words, without branches.
+		// First which they are, without branches.
 		var used [queued]uint8
 		n := uint64(0)
 		for i := range entries[:queued] {
@@ -286,22 +317,28 @@ func (t *Table) All(yield func(word []byte, count int64) bool) {
 			n += uint64(-entries[i].count) >> 63
 		}
 		for _, i := range used[:n] {
-			e := &entries[i]
-			var word []byte
-			if n := e.size(); n <= inEntry {
-				word = e.word[:n]
-			} else {
-				word = t.text(e)
-			}
-			if !yield(word, e.count) {
+			if !yield(&entries[i]) {
 				return
 			}
 		}
 	}
 }
 
-// Reset empties the table and keeps its memory for the next words.
+// Reset empties the table and keeps its memory for the next words. A small table remembers its words where most of those that it knew came
+// again: they are not new the next time.
 func (t *Table) Reset() {
+	t.waiting = 0
+	if len(t.entries) <= remembers && len(t.long) <= remembersLong {
+		came := uint64(0)
+		for i := range t.entries {
+			e := &t.entries[i]
+			came += uint64(-e.count) >> 63
+			e.count = 0
+		}
+		if 2*int(came) >= t.words {
+			return
+		}
+	}
 	clear(t.entries)
-	t.words, t.bytes, t.long, t.waiting = 0, 0, t.long[:0], 0
+	t.words, t.bytes, t.long = 0, 0, t.long[:0]
 }

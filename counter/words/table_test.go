@@ -32,6 +32,7 @@ func TestTable(t *testing.T) {
 	var table Table
 	for round := range 30 {
 		want := make(map[string]int64)
+		remembered := table.words
 		for range r.IntN(20_000) {
 			// Few letters, so that words of a length are often equal, or differ in one place only.
 			word := make([]byte, r.IntN(10*(1+round%5)))
@@ -61,8 +62,9 @@ func TestTable(t *testing.T) {
 		for word := range want {
 			size += len(word)
 		}
-		if table.Bytes() != size {
-			t.Errorf("Bytes %d, want %d", table.Bytes(), size)
+		size += len(want) * overhead
+		if got := table.Size(); got < size || got > size && remembered == 0 {
+			t.Errorf("Size %d, want %d", got, size)
 		}
 		if got := all(t, &table); !maps.Equal(got, want) {
 			t.Fatalf("round %d: %d words, want %d", round, len(got), len(want))
@@ -70,6 +72,69 @@ func TestTable(t *testing.T) {
 		table.Reset()
 		if table.Len() != 0 || len(all(t, &table)) != 0 {
 			t.Fatal("not empty after Reset")
+		}
+	}
+}
+
+// A small table that is used again counts as a new one does, whatever it remembers, and remembers no more than is worth it.
+func TestTableRemembers(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var table Table
+	remembered := 0
+	for round := range 2000 {
+		want := make(map[string]int64)
+		oldest := round / 3 // the vocabulary changes
+		for range 1 + r.IntN(1<<r.IntN(12)) {
+			i := oldest + r.IntN(1<<r.IntN(11))
+			word := fmt.Appendf(nil, "%x", i*2654435761)
+			if i%3 == 0 {
+				word = fmt.Appendf(word, " is a long word")
+			}
+			n := 1 + r.Int64N(1<<r.IntN(40))
+			want[string(word)] += n
+			table.Add(word, n)
+		}
+		if got := all(t, &table); !maps.Equal(got, want) {
+			t.Fatalf("round %d: %d words, want %d", round, len(got), len(want))
+		}
+		if len(table.entries) > 4096 || len(table.long) > 2*remembersLong {
+			t.Fatalf("round %d: %d entries and %d bytes of long words", round, len(table.entries), len(table.long))
+		}
+		table.Reset()
+		if len(all(t, &table)) != 0 {
+			t.Fatal("not empty after Reset")
+		}
+		if table.words > 2*len(want) {
+			t.Fatalf("round %d: %d words are remembered of %d", round, table.words, len(want))
+		}
+		if table.words > 0 {
+			remembered++
+		}
+	}
+	if remembered < 500 || remembered > 1800 {
+		t.Errorf("words are remembered in %d of 2000 rounds", remembered)
+	}
+}
+
+// A large table, or one with many long words, remembers nothing: most of them are new the next time.
+func TestTableForgets(t *testing.T) {
+	long := bytes.Repeat([]byte("long"), 1000)
+	for n, want := range map[int]int{3000: 3000, 3100: 0} {
+		if table := filled(new(Table), n); table != nil {
+			table.Reset()
+			if table.words != want {
+				t.Errorf("%d of %d words are remembered, want %d", table.words, n, want)
+			}
+		}
+	}
+	for n, want := range map[int]int{16: 16, 17: 0} {
+		var table Table
+		for i := range n {
+			table.Add(append(long, byte(i)), 1)
+		}
+		table.Reset()
+		if table.words != want || want == 0 && len(table.long) > 0 {
+			t.Errorf("%d of %d long words are remembered, want %d", table.words, n, want)
 		}
 	}
 }
@@ -124,8 +189,8 @@ func TestTableEmptyIsNothing(t *testing.T) {
 	for range table.All {
 		t.Error("there is a word")
 	}
-	if table.Len() != 0 || table.Bytes() != 0 || table.entries != nil {
-		t.Errorf("%d words of %d bytes, room for %d", table.Len(), table.Bytes(), len(table.entries))
+	if table.Len() != 0 || table.Size() != 0 || table.entries != nil {
+		t.Errorf("%d words of %d bytes, room for %d", table.Len(), table.Size(), len(table.entries))
 	}
 }
 

@@ -1,0 +1,84 @@
+package words
+
+import (
+	"encoding/binary"
+
+	"wordcount/internal/kafkaio"
+	"wordcount/internal/wire"
+)
+
+// AppendEntries appends each word's entry to one of records: the one of its Kafka partition, of so many, which must be as many each time. full is
+// called before a record would exceed size bytes, and has it begin anew.
+func (t *Table) AppendEntries(records [][]byte, size int, full func(partition int)) {
+	const most = 20 // of the entry's two varints
+	for e := range t.used {
+		word := t.word(e)
+		p := partition(e, word, len(records))
+		if len(records[p])+len(word)+most > size {
+			full(p)
+		}
+		records[p] = wire.AppendEntry(records[p], word, e.count)
+	}
+}
+
+// partition returns the Kafka partition of an entry's word. That of a short one is noted, for as long as the table remembers the word.
+func partition(e *entry, word []byte, partitions int) int {
+	if len(word) > inEntry {
+		return int(kafkaio.Partition(word, partitions))
+	}
+	if e.at == 0 {
+		e.at = 1 + uint32(kafkaio.Partition(word, partitions))
+	}
+	return int(e.at - 1)
+}
+
+// AddEntries counts the words of a partial record's entries, and returns how many they are together. ok is false when the entries are
+// malformed; those in front of that are counted.
+func (t *Table) AddEntries(entries []byte) (words int64, ok bool) {
+	for len(entries) > 0 {
+		rest, sum := t.pushEntries(entries)
+		words += sum
+		if t.waiting == queued {
+			t.makeRoom()
+			prefetch(t.queue[:], t.entries)
+			t.count()
+		}
+		if entries = rest; len(entries) == 0 {
+			break
+		}
+		word, count, rest, ok := wire.NextEntry(entries)
+		if !ok {
+			return words, false
+		}
+		t.Add(word, count)
+		words += count
+		entries = rest
+	}
+	return words, true
+}
+
+// shortEntry is the most that an entry takes whose word is short and whose count has one or two bytes.
+const shortEntry = 1 + inEntry + 2
+
+// pushEntries lets words wait, until there is no room or it cannot tell an entry at a glance, and returns the rest. Words of all lengths, and
+// counts of one byte or two, take the same way through the processor.
+func (t *Table) pushEntries(entries []byte) (rest []byte, words int64) {
+	for t.waiting < queued && len(entries) >= shortEntry {
+		n := uint32(entries[0])
+		if n > inEntry {
+			break
+		}
+		varint := uint32(binary.LittleEndian.Uint16(entries[1+n:]))
+		second := varint >> 7 & 1 // whether there is a second byte
+		count := int64(varint&0x7f | varint>>8<<7&-second)
+		if varint&0x8080 == 0x8080 || count == 0 {
+			break
+		}
+		k := shortKey((*[keySize]byte)(entries[1:1+keySize]), n)
+		t.queue[t.waiting] = addition{k, count, k.hash()}
+		t.waiting++
+		words += count
+		entries = entries[1+n+1+second:]
+	}
+	return entries, words
+}
