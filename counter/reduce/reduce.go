@@ -31,15 +31,16 @@ type Reducer struct {
 	next    int64 // offset after the last record applied
 
 	last   *words.Table // of the window that Close returned last
-	spares words.Spares
+	tables words.Spares
 	spare  []waiting // of windows that are summed, for others
+	room   int       // bytes that spare has
 }
 
-// Few bytes of entries wait as they are until their window closes. Then they are summed all at once, in a table that the processor's cache
-// has from the window before: in a backlog of small windows hundreds are open.
+// Entries wait as they are until their window closes, or until they are too many. Then they are summed all at once, in a table that the
+// processor's cache has from the window before: in a backlog many windows are open, and each entry would be looked for in another table.
 const (
-	few       = 64 << 10
-	spareMost = 4 << 20 / few
+	mayWait   = 1 << 20 // bytes of a window's entries
+	spareMost = 8 << 20 // bytes
 )
 
 // slot is what is known of one combine task's promises.
@@ -136,11 +137,12 @@ func (r *Reducer) applyPartial(offset int64, partial *wire.Partial, entries []by
 	if w.entries == nil {
 		if last := len(r.spare) - 1; last >= 0 {
 			w.waiting, r.spare = r.spare[last], r.spare[:last]
+			r.room -= cap(w.entries)
 		}
 	}
 	w.entries = append(w.entries, entries...)
 	w.parts = append(w.parts, part{offset, len(w.entries)})
-	if len(w.entries) <= few {
+	if len(w.entries) <= mayWait {
 		return nil
 	}
 	return r.sum(w)
@@ -148,7 +150,7 @@ func (r *Reducer) applyPartial(offset int64, partial *wire.Partial, entries []by
 
 // sum counts the entries that wait.
 func (r *Reducer) sum(w *counts) error {
-	w.words = r.spares.Take()
+	w.words = r.tables.Take()
 	start := 0
 	for _, p := range w.parts {
 		if err := w.add(p.offset, w.entries[start:p.end]); err != nil {
@@ -156,8 +158,9 @@ func (r *Reducer) sum(w *counts) error {
 		}
 		start = p.end
 	}
-	if cap(w.entries) <= 2*few && len(r.spare) < spareMost {
+	if room := cap(w.entries); room > 0 && r.room+room <= spareMost {
 		r.spare = append(r.spare, waiting{w.entries[:0], w.parts[:0]})
+		r.room += room
 	}
 	w.waiting = waiting{}
 	return nil
@@ -246,7 +249,7 @@ type Window struct {
 // windows those beyond the first MaxEmpty are skipped: how many is returned, also with ok false. An error is as Apply's.
 func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 	if r.last != nil {
-		r.spares.Put(r.last)
+		r.tables.Put(r.last)
 		r.last = nil
 	}
 	watermark := r.Watermark()

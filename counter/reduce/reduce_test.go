@@ -351,7 +351,7 @@ func TestApplyRefuses(t *testing.T) {
 		}
 	}
 	// Entries that have waited are told apart from those of other records, and so are those that need no longer wait.
-	short, many := good[:len(good)-1], partial(0, w0, 1, 0, strings.Repeat("long", few/4))
+	short, many := good[:len(good)-1], partial(0, w0, 1, 0, strings.Repeat("long", mayWait/4))
 	for _, records := range [][][]byte{{good, short, good}, {good, short, many}, {good, short, many, good}, {many, short}, {many, good, short}} {
 		r := first(1)
 		apply(t, r, 0, watermark(0, start))
@@ -419,7 +419,7 @@ func TestSums(t *testing.T) {
 	r := first(1)
 	apply(t, r, 0, watermark(0, start))
 	offset := int64(1)
-	for k, partials := range []int64{100, 3, 20_000, 0, 1, 20_000, 100} {
+	for k, partials := range []int64{100, 3, 200_000, 0, 1, 200_000, 100} {
 		number := w0 + int64(k)
 		want := make(map[string]int64)
 		lines := int64(0)
@@ -440,6 +440,53 @@ func TestSums(t *testing.T) {
 		if err != nil || !ok || w.Lines != lines || w.Late != partials || !maps.Equal(counted(w), want) {
 			t.Errorf("%+v %v %v, want %d lines and %v", w, counted(w), err, lines, want)
 		}
+	}
+	room := 0
+	for _, w := range r.spare {
+		room += cap(w.entries)
+	}
+	if len(r.spare) != 1 || room != r.room { // they took it in turns
+		t.Errorf("%d spares of %d bytes, %d by the sum", len(r.spare), room, r.room)
+	}
+}
+
+// What is kept for other windows is not more than is worth it.
+func TestSpareIsLittle(t *testing.T) {
+	r := first(1)
+	apply(t, r, 0, watermark(0, start))
+	offset := int64(1)
+	for k := range int64(20) {
+		apply(t, r, offset, partial(0, w0+k, 1, 0, strings.Repeat("long", mayWait/5)))
+		offset++
+	}
+	apply(t, r, offset, watermark(0, (w0+20)*interval))
+	wantLines(t, r, 20)
+	if r.room == 0 || r.room > spareMost {
+		t.Errorf("%d bytes are kept", r.room)
+	}
+	before := len(r.spare)
+	apply(t, r, offset+1, watermark(0, (w0+23)*interval)) // empty windows
+	wantLines(t, r, 0)
+	if len(r.spare) != before {
+		t.Errorf("%d spares after empty windows, %d before", len(r.spare), before)
+	}
+}
+
+// wantLines closes what is due, and wants so many lines in it.
+func wantLines(t *testing.T, r *Reducer, want int64) {
+	t.Helper()
+	for {
+		w, _, ok, err := r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		want -= w.Lines
+	}
+	if want != 0 {
+		t.Errorf("%d lines are missing", want)
 	}
 }
 
