@@ -242,3 +242,27 @@ func TestFirstCommitDeletes(t *testing.T) {
 		}
 	})
 }
+
+// What is no counter's is refused when its window closes, by its offset, and the windows before that one are committed.
+func TestReduceRefusesEntries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 2, 2)
+		partial := func(k int64) []byte {
+			record := wire.AppendPartial(nil, wire.Partial{Interval: anInterval, Window: aTime/anInterval + k, Lines: 1})
+			return wire.AppendEntry(record, []byte("word"), 1)
+		}
+		short := partial(1)
+		s.send(1, said(0, aTime, 2), said(1, aTime, 2), partial(0), short[:len(short)-1], partial(1), said(0, aTime+2*anInterval, 2), said(1, aTime+2*anInterval, 2))
+		task := &reduceTask{task: p.task(1, 4)}
+		task.stage = stageReduce
+		if err := task.run(t.Context()); err == nil || !final(err) || !strings.Contains(err.Error(), "g-shuffle/1 at offset 3: malformed entries") {
+			t.Errorf("error %v", err)
+		}
+		time.Sleep(time.Second)
+		committed, _, _ := s.committed("g-shuffle", 1)
+		state, err := wire.ParseReduceState(committed.Metadata)
+		if err != nil || committed.Offset != 3 || state.Closed != aTime+anInterval {
+			t.Errorf("committed %+v, %v", committed, err)
+		}
+	})
+}

@@ -155,10 +155,10 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	var skipped int64
 	for t.rows.bytes+t.ends.bytes < transactionBytes {
 		w, s, ok, err := t.reducer.Close()
-		if err != nil {
+		if err != nil && len(closed) == 0 {
 			return false, shuffleError(t.cfg.shuffleTopic(), t.slot, err)
 		}
-		skipped += s
+		skipped += s // and what has closed before an error is committed first
 		if !ok {
 			break
 		}

@@ -35,7 +35,7 @@ type Combiner struct {
 	split     bool      // at single spaces: the tables do it
 	inputs    []int64   // watermark of each lines partition of the slot
 	watermark int64     // or a time before it in the same window: Watermark has the newest
-	due       int64     // the end of that window, ms: an input that reaches it may raise the watermark beyond
+	due       int64     // the end of that window, ms: an input that reaches it may raise the watermark beyond. The least at first
 	sent      int64     // the watermark of the last Flush, or the start's
 	windows   []*counts // with lines, those that may get more, in order
 	current   *counts   // the window of the last line
@@ -83,7 +83,7 @@ func New(cfg Config, inputs int) *Combiner {
 // Start sets the watermark that the slot begins with: the one committed, or the start of the first window.
 func (c *Combiner) Start(watermark int64) { c.watermark, c.sent = watermark, watermark }
 
-// Watermark returns the slot's watermark: no window that ends at or before it gets another line of this slot.
+// Watermark returns the slot's watermark: no window that ends at or before it gets another line of this slot. It notes it as the newest.
 func (c *Combiner) Watermark() int64 {
 	if len(c.inputs) > 0 {
 		c.watermark = max(c.watermark, slices.Min(c.inputs))
@@ -258,28 +258,29 @@ var nothing = packed{until: math.MinInt64}
 // pack emits the counts of the first n windows.
 func (c *Combiner) pack(n int) {
 	for _, w := range c.windows[:n] {
-		c.packed.load += w.words.Size()
+		c.packed.load += c.packWindow(w)
 		c.packed.until = w.end
-		c.packWindow(w)
 		c.spares.Put(w.words)
 	}
 	c.windows = slices.Delete(c.windows, 0, n)
 	c.current = nil
 }
 
-func (c *Combiner) packWindow(w *counts) {
+// packWindow emits the counts of a window, and returns about how many bytes of memory they take where they are summed.
+func (c *Combiner) packWindow(w *counts) (load int) {
 	header := wire.Partial{Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Window: w.number, Lines: w.lines, Late: w.late}
 	for q := range c.open {
 		c.open[q] = wire.AppendPartial(c.open[q][:0], header)
 	}
 	header.Lines, header.Late = 0, 0 // stand in the first record of each partition only
-	w.words.AppendEntries(c.open, c.cfg.MaxRecord, func(q int) {
+	load = w.words.AppendEntries(c.open, c.cfg.MaxRecord, func(q int) {
 		c.emit(q)
 		c.open[q] = wire.AppendPartial(c.open[q][:0], header)
 	})
 	for q := range c.open {
 		c.emit(q)
 	}
+	return load
 }
 
 // emit hands over the record under construction.

@@ -493,13 +493,16 @@ func TestAgainstOracle(t *testing.T) {
 		want := make(map[int64]int64) // lines by window
 		got := make(map[int64]int64)
 		promised := int64(math.MinInt64)
+		inputsAt := make([]int64, inputs)
 		for range 400 {
-			before := c.Watermark()
+			before := max(start, slices.Min(inputsAt)) // what the watermark should be; nobody asks for it, mostly
 			now += r.Int64N(700)
 			input := r.IntN(inputs)
 			switch n := r.IntN(10); {
 			case n == 0:
-				c.Idle(input, now-r.Int64N(500))
+				sentAt := now - r.Int64N(500)
+				c.Idle(input, sentAt)
+				inputsAt[input] = max(inputsAt[input], sentAt-c.cfg.Grace)
 			case n == 1:
 				windows, mark := flush(t, c)
 				for number, w := range windows {
@@ -524,11 +527,19 @@ func TestAgainstOracle(t *testing.T) {
 				if at < 0 || i.End(number) <= before {
 					late++
 					number = i.Of(before)
+				} else if c.cfg.CreateTime {
+					inputsAt[input] = max(inputsAt[input], counted-c.cfg.Grace)
+				} else {
+					inputsAt[input] = max(inputsAt[input], counted)
 				}
 				want[number]++
 			}
-			if c.Watermark() < before {
-				t.Fatalf("seed %d: the watermark falls from %d to %d", seed, before, c.Watermark())
+			after := max(before, slices.Min(inputsAt))
+			if c.Reached(input) != max(inputsAt[input], after) || c.NextEnd() != i.End(i.Of(after)) {
+				t.Fatalf("seed %d: reached %d, the next end is %d with the watermark %d", seed, c.Reached(input), c.NextEnd(), after)
+			}
+			if r.IntN(10) == 0 && c.Watermark() != after {
+				t.Fatalf("seed %d: the watermark is %d, want %d", seed, c.Watermark(), after)
 			}
 		}
 		windows, _ := flush(t, c)

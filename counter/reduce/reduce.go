@@ -30,17 +30,17 @@ type Reducer struct {
 	windows map[int64]*counts
 	next    int64 // offset after the last record applied
 
-	last   *words.Table // of the window that Close returned last
-	tables words.Spares
-	spare  []waiting // of windows that are summed, for others
-	room   int       // bytes that spare has
+	last       *words.Table // of the window that Close returned last
+	tables     words.Spares
+	spare      []waiting // of windows that are summed, for others
+	spareBytes int
 }
 
 // Entries wait as they are until their window closes, or until they are too many. Then they are summed all at once, in a table that the
 // processor's cache has from the window before: in a backlog many windows are open, and each entry would be looked for in another table.
 const (
-	mayWait   = 1 << 20 // bytes of a window's entries
-	spareMost = 8 << 20 // bytes
+	mayWait  = 1 << 20 // bytes, of a window
+	maySpare = 8 << 20 // bytes
 )
 
 // slot is what is known of one combine task's promises.
@@ -71,6 +71,14 @@ type part struct {
 	offset int64 // of the record
 	end    int
 }
+
+const partSize = 16 // bytes
+
+// size returns how many bytes wait.
+func (w *waiting) size() int { return len(w.entries) + partSize*len(w.parts) }
+
+// room returns how many bytes may wait without more memory.
+func (w *waiting) room() int { return cap(w.entries) + partSize*cap(w.parts) }
 
 // New returns the reducer of a group's first start, or of what was committed.
 func New(cfg Config, committed *wire.ReduceState, offset int64) *Reducer {
@@ -131,46 +139,58 @@ func (r *Reducer) applyPartial(offset int64, partial *wire.Partial, entries []by
 	}
 	w.lines += partial.Lines
 	w.late += partial.Late
-	if w.words != nil {
+	switch {
+	case len(entries) == 0:
+		return nil
+	case w.words != nil:
 		return w.add(offset, entries)
-	}
-	if w.entries == nil {
-		if last := len(r.spare) - 1; last >= 0 {
-			w.waiting, r.spare = r.spare[last], r.spare[:last]
-			r.room -= cap(w.entries)
-		}
+	case len(w.parts) == 0:
+		w.waiting = r.takeSpare()
 	}
 	w.entries = append(w.entries, entries...)
 	w.parts = append(w.parts, part{offset, len(w.entries)})
-	if len(w.entries) <= mayWait {
+	if w.size() <= mayWait {
 		return nil
 	}
 	return r.sum(w)
 }
 
+// takeSpare returns room for entries.
+func (r *Reducer) takeSpare() (w waiting) {
+	if last := len(r.spare) - 1; last >= 0 {
+		w, r.spare[last] = r.spare[last], waiting{}
+		r.spare = r.spare[:last]
+		r.spareBytes -= w.room()
+	}
+	return w
+}
+
+// putSpare takes room for entries back.
+func (r *Reducer) putSpare(w waiting) {
+	if room := w.room(); room > 0 && r.spareBytes+room <= maySpare {
+		r.spare = append(r.spare, waiting{w.entries[:0], w.parts[:0]})
+		r.spareBytes += room
+	}
+}
+
 // sum counts the entries that wait.
 func (r *Reducer) sum(w *counts) error {
-	w.words = r.tables.Take()
-	start := 0
+	summed, start := counts{words: r.tables.Take()}, 0
 	for _, p := range w.parts {
-		if err := w.add(p.offset, w.entries[start:p.end]); err != nil {
+		if err := summed.add(p.offset, w.entries[start:p.end]); err != nil {
 			return err
 		}
 		start = p.end
 	}
-	if room := cap(w.entries); room > 0 && r.room+room <= spareMost {
-		r.spare = append(r.spare, waiting{w.entries[:0], w.parts[:0]})
-		r.room += room
-	}
-	w.waiting = waiting{}
+	r.putSpare(w.waiting)
+	w.words, w.total, w.waiting = summed.words, summed.total, waiting{}
 	return nil
 }
 
 // add counts the entries of the partial at an offset.
 func (w *counts) add(offset int64, entries []byte) error {
-	total, ok := w.words.AddEntries(entries)
-	w.total += total
-	if !ok {
+	n, ok := w.words.AddEntries(entries)
+	if w.total += n; !ok || w.total < 0 {
 		return atOffset(offset, errors.New("malformed entries in a partial record"))
 	}
 	return nil
@@ -246,7 +266,7 @@ type Window struct {
 }
 
 // Close closes the next window that the watermark has passed, in order; ok is false when none is due. Of a run of empty
-// windows those beyond the first MaxEmpty are skipped: how many is returned, also with ok false. An error is as Apply's.
+// windows those beyond the first MaxEmpty are skipped: how many is returned, also with ok false. An error is as Apply's, and stays.
 func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 	if r.last != nil {
 		r.tables.Put(r.last)
@@ -259,16 +279,18 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 	number := r.cfg.Interval.Of(r.state.Closed)
 	due := r.cfg.Interval.Of(watermark) // the first window that is not due
 	for number < due {
-		c := r.windows[number]
-		if c != nil {
+		if c := r.windows[number]; c != nil {
+			if c.words == nil {
+				if err := r.sum(c); err != nil {
+					return Window{}, skipped, false, err
+				}
+			}
 			delete(r.windows, number)
 			r.state.LastNonEmpty = number
-		} else if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
-			c = new(counts)
+			return r.closed(number, c), skipped, true, nil
 		}
-		if c != nil {
-			w, err = r.closed(number, c)
-			return w, skipped, err == nil, err
+		if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
+			return r.closed(number, &counts{words: r.tables.Take()}), skipped, true, nil
 		}
 		next := due
 		for n := range r.windows {
@@ -281,19 +303,14 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 	return Window{}, skipped, false, nil
 }
 
-func (r *Reducer) closed(number int64, c *counts) (Window, error) {
-	if c.words == nil {
-		if err := r.sum(c); err != nil {
-			return Window{}, err
-		}
-	}
+func (r *Reducer) closed(number int64, c *counts) Window {
 	r.state.Closed = r.cfg.Interval.End(number)
 	r.last = c.words
 	return Window{
 		Start: r.cfg.Interval.Start(number),
 		End:   r.cfg.Interval.End(number),
 		Lines: c.lines, Late: c.late, Words: c.total, Counts: c.words,
-	}, nil
+	}
 }
 
 // Commit returns what to commit with the windows closed so far: the offset from which everything that is still open can

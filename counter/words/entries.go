@@ -7,9 +7,10 @@ import (
 	"wordcount/internal/wire"
 )
 
-// AppendEntries appends each word's entry to one of records: the one of its Kafka partition, of so many, which must be as many each time. full is
-// called before a record would exceed size bytes, and has it begin anew.
-func (t *Table) AppendEntries(records [][]byte, size int, full func(partition int)) {
+// AppendEntries appends each word's entry to the record of its Kafka partition, and returns what Size would without the words that are
+// remembered only. There are as many records as partitions, the same number whenever the table is used. full is called before a record would
+// exceed size bytes, and has it begin anew.
+func (t *Table) AppendEntries(records [][]byte, size int, full func(partition int)) (took int) {
 	const most = 20 // of the entry's two varints
 	for e := range t.used {
 		word := t.word(e)
@@ -18,7 +19,9 @@ func (t *Table) AppendEntries(records [][]byte, size int, full func(partition in
 			full(p)
 		}
 		records[p] = wire.AppendEntry(records[p], word, e.count)
+		took += len(word) + overhead
 	}
+	return took
 }
 
 // partition returns the Kafka partition of an entry's word. That of a short one is noted, for as long as the table remembers the word.
@@ -33,11 +36,13 @@ func partition(e *entry, word []byte, partitions int) int {
 }
 
 // AddEntries counts the words of a partial record's entries, and returns how many they are together. ok is false when the entries are
-// malformed; those in front of that are counted.
+// malformed, or more than 2^63 - 1 words; those in front of that are counted.
 func (t *Table) AddEntries(entries []byte) (words int64, ok bool) {
 	for len(entries) > 0 {
 		rest, sum := t.pushEntries(entries)
-		words += sum
+		if words += sum; words < 0 {
+			return words, false
+		}
 		if t.waiting == queued {
 			t.makeRoom()
 			prefetch(t.queue[:], t.entries)
@@ -51,7 +56,9 @@ func (t *Table) AddEntries(entries []byte) (words int64, ok bool) {
 			return words, false
 		}
 		t.Add(word, count)
-		words += count
+		if words += count; words < 0 {
+			return words, false
+		}
 		entries = rest
 	}
 	return words, true

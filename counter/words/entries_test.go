@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -23,7 +24,13 @@ func checkEntries(t *testing.T, entries []byte) {
 			break
 		}
 		want[string(word)] += count
-		sum += count
+		if sum += count; sum < 0 {
+			var table Table
+			if words, ok := table.AddEntries(entries); ok {
+				t.Errorf("%d words", words)
+			}
+			return
+		}
 	}
 	var table Table
 	words, whole := table.AddEntries(entries)
@@ -107,5 +114,8 @@ func FuzzAddEntries(f *testing.F) {
 	f.Add(append(bytes.Repeat([]byte{1, 'a', 0x80, 0x80, 1}, 10), entry...)) // three bytes
 	f.Add(append(binary.AppendUvarint(nil, 1<<40), make([]byte, 40)...))     // a word longer than what there is
 	f.Add(append(append([]byte{16}, "a word that is l"...), entry...))
+	for n := range 5 {
+		f.Add(bytes.Repeat(wire.AppendEntry(nil, []byte("a"), math.MaxInt64), n))
+	}
 	f.Fuzz(func(t *testing.T, entries []byte) { checkEntries(t, entries) })
 }

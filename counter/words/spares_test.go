@@ -24,8 +24,8 @@ func TestSpares(t *testing.T) {
 		kept := 0
 		for ; s.bytes > 0; kept++ {
 			table := s.Take()
-			if table.Len() != 0 || len(table.entries) < c.words {
-				t.Errorf("a spare table for %d words has %d words and %d entries", c.words, table.Len(), len(table.entries))
+			if len(all(t, table)) != 0 || len(table.entries) < c.words {
+				t.Errorf("a spare table for %d words has words, or %d entries", c.words, len(table.entries))
 			}
 		}
 		if kept != c.want || s.Take().entries != nil {
@@ -64,7 +64,7 @@ func TestSparesExpect(t *testing.T) {
 	if last := filled(s.Take(), 1000); len(last.entries) != 2048 {
 		t.Errorf("%d entries for 1000 words after many tables", len(last.entries))
 	}
-	if filled(table, 7000); table.Len() != 7000 || len(table.entries) != 16384 {
-		t.Errorf("%d entries for %d words", len(table.entries), table.Len())
+	if filled(table, 7000); len(all(t, table)) != 7000 || len(table.entries) != 16384 {
+		t.Errorf("%d entries for 7000 words", len(table.entries))
 	}
 }

@@ -1,5 +1,5 @@
-// Package words counts words: a hash table for keys that are mostly short and counts that are mostly changed. A word of up to
-// 15 bytes is kept in its entry, so that counting it touches one cache line and allocates nothing. The table is larger than the
+// Package words counts words, of texts and of shuffle records: a hash table for keys that are mostly short and counts that are mostly changed.
+// A word of up to 15 bytes is kept in its entry, so that counting it touches one cache line and allocates nothing. The table is larger than the
 // processor's caches; words wait until there are some, and their entries come from memory together.
 package words
 
@@ -34,7 +34,7 @@ type Span struct{ Start, End uint32 }
 type entry struct {
 	word  [keySize]byte // the word's key
 	count int64
-	place // of a long word; a short one has its partition there
+	place // of a long word; of a short one, at is its Kafka partition + 1, or 0 when nobody has asked
 }
 
 // key stands for a word with its length: up to 15 bytes of it and, in the last byte, their number + 1; of a longer word the
@@ -282,15 +282,7 @@ func (t *Table) grow() {
 	}
 }
 
-// Len returns the number of words. It looks at every entry.
-func (t *Table) Len() (words int) {
-	for range t.All {
-		words++
-	}
-	return words
-}
-
-// Size returns about how many bytes of memory the words take.
+// Size returns about how many bytes of memory the words take, with those that are remembered only.
 func (t *Table) Size() int {
 	t.count()
 	return t.words*overhead + t.bytes
