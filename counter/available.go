@@ -14,7 +14,7 @@ import (
 
 const watchInterval = 50 * time.Millisecond
 
-// watch returns nil when the lines below ends, by partition, are counted and their windows are closed.
+// watch returns nil when the lines below ends, by partition, are counted, their windows are closed and the results visible.
 func (j *job) watch(ctx context.Context, ends []int64) error {
 	until := int64(wire.NoWatermark)
 	for {
@@ -35,13 +35,39 @@ func (j *job) watch(ctx context.Context, ends []int64) error {
 				return err
 			}
 			if closed := leastClosed(states); closed != wire.NoWatermark && closed >= until {
-				return nil
+				return j.visible(ctx)
 			}
 		}
 		if err := pause(ctx, watchInterval); err != nil {
 			return err
 		}
 	}
+}
+
+// visible waits until consumers of committed data see what the reduces have committed. A transaction is decided before its markers are
+// written, and the offsets' marker may be there before the rows' is.
+func (j *job) visible(ctx context.Context) error {
+	for _, topic := range []string{j.cfg.CountsTopic, j.cfg.BatchesTopic} {
+		for p := range int32(j.partitions) {
+			end, err := j.broker.Offset(ctx, topic, p, kafkaio.HighWatermark)
+			if err != nil {
+				return err
+			}
+			for {
+				stable, err := j.broker.Offset(ctx, topic, p, kafkaio.Latest)
+				if err != nil {
+					return err
+				}
+				if stable >= end {
+					break
+				}
+				if err := pause(ctx, watchInterval); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // counted tells whether all lines below ends are, by the group's committed offsets.

@@ -57,7 +57,20 @@ func TestWatch(t *testing.T) {
 		s.commit("g-shuffle", 1, 1, closed(end-1))
 		s.commit("lines", 1, 7, earlier)
 		goesOn("one reduce has not closed the window")
+		k := s.kafka
+		k.mu.Lock()
+		reduce := k.transaction(&memoryProducer{id: 7})
+		rows := k.topics["counts"][1]
+		reduce.add(rows)
+		var b kafkaio.RecordBatch
+		b.Append(0, []byte("word"), []byte("row"))
+		k.append(rows, &b, reduce, false)
+		k.mu.Unlock()
 		s.commit("g-shuffle", 1, 1, closed(end))
+		goesOn("a row is not visible")
+		k.mu.Lock()
+		k.decide(reduce, true)
+		k.mu.Unlock()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

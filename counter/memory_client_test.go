@@ -69,6 +69,8 @@ func (c *memoryClient) Offset(ctx context.Context, topic string, partition int32
 			offset = l.start
 		case at == kafkaio.Latest:
 			offset = l.lastStable()
+		case at == kafkaio.HighWatermark:
+			offset = l.end()
 		default:
 			offset = l.firstAt(at)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -16,11 +17,13 @@ import (
 const (
 	Latest   int64 = -1 // the last stable offset
 	Earliest int64 = -2 // the first offset that retention has left
+
+	HighWatermark int64 = math.MinInt64 // also behind transactions that are open or have no marker yet
 )
 
-const readCommitted = 1
+const readUncommitted, readCommitted = 0, 1
 
-// Offsets returns for each partition of a topic (index = partition) the offset at a time: Earliest, Latest, or the
+// Offsets returns for each partition of a topic (index = partition) the offset at a time: Earliest, Latest, HighWatermark, or the
 // first whose record time is at or after at, in ms since the epoch (the last stable offset where there is none).
 func (c *Client) Offsets(ctx context.Context, topic string, at int64) ([]int64, error) {
 	n, err := c.WaitTopic(ctx, topic)
@@ -39,6 +42,10 @@ func (c *Client) Offsets(ctx context.Context, topic string, at int64) ([]int64, 
 // Offset is Offsets for one partition; it waits for no other one.
 func (c *Client) Offset(ctx context.Context, topic string, partition int32, at int64) (offset int64, err error) {
 	operation := fmt.Sprintf("look up an offset of %s/%d", topic, partition)
+	isolation := int8(readCommitted)
+	if at == HighWatermark {
+		at, isolation = Latest, readUncommitted
+	}
 	err = retry(ctx, c.log, operation, func() error {
 		leader, err := c.leader(ctx, topic, partition)
 		if err != nil {
@@ -46,7 +53,7 @@ func (c *Client) Offset(ctx context.Context, topic string, partition int32, at i
 		}
 		m, err := c.roundTrip(ctx, c.route(&listoffsets.Request{
 			ReplicaID:      -1,
-			IsolationLevel: readCommitted,
+			IsolationLevel: isolation,
 			Topics: []listoffsets.RequestTopic{{Topic: topic, Partitions: []listoffsets.RequestPartition{{
 				Partition: partition, CurrentLeaderEpoch: -1, Timestamp: at}}}},
 		}, leader), requestTimeout)
