@@ -137,7 +137,9 @@ func TestLinesDeletedAndMadeAnew(t *testing.T) {
 			}
 			p.CreateLines(4)
 			p.Publish(strings.Split(strings.TrimSpace(strings.Repeat("new ", lines)), " ")...)
-			counter.Signal(syscall.SIGCONT)
+			if lines > 1 {
+				counter.Signal(syscall.SIGCONT)
+			}
 			refuses(t, counter, 1, p.Lines, "made anew", "new --group")
 		})
 	}
