@@ -53,21 +53,25 @@ func (j *job) visible(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			for {
-				stable, err := j.broker.Offset(ctx, topic, p, kafkaio.Latest)
-				if err != nil {
-					return err
-				}
-				if stable >= end {
-					break
-				}
-				if err := pause(ctx, watchInterval); err != nil {
-					return err
-				}
+			if err := j.stable(ctx, topic, p, end); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// stable waits until no transaction is open below an offset of a partition.
+func (j *job) stable(ctx context.Context, topic string, partition int32, end int64) error {
+	for {
+		stable, err := j.broker.Offset(ctx, topic, partition, kafkaio.Latest)
+		if err != nil || stable >= end {
+			return err
+		}
+		if err := pause(ctx, watchInterval); err != nil {
+			return err
+		}
+	}
 }
 
 // counted tells whether all lines below ends are, by the group's committed offsets.

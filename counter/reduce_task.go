@@ -158,8 +158,8 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 		if err != nil && len(closed) == 0 {
 			return false, shuffleError(t.cfg.shuffleTopic(), t.slot, err)
 		}
-		skipped += s // and what has closed before an error is committed first
-		if !ok {
+		skipped += s
+		if !ok { // or there is an error, which comes again when the windows before it are committed
 			break
 		}
 		t.write(w, start)

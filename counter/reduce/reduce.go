@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unsafe"
 
 	"wordcount/counter/window"
 	"wordcount/counter/words"
@@ -72,7 +73,7 @@ type part struct {
 	end    int
 }
 
-const partSize = 16 // bytes
+const partSize = int(unsafe.Sizeof(part{}))
 
 // size returns how many bytes wait.
 func (w *waiting) size() int { return len(w.entries) + partSize*len(w.parts) }

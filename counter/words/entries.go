@@ -43,11 +43,7 @@ func (t *Table) AddEntries(entries []byte) (words int64, ok bool) {
 		if words += sum; words < 0 {
 			return words, false
 		}
-		if t.waiting == queued {
-			t.makeRoom()
-			prefetch(t.queue[:], t.entries)
-			t.count()
-		}
+		t.countFull()
 		if entries = rest; len(entries) == 0 {
 			break
 		}

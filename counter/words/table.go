@@ -143,6 +143,11 @@ func (t *Table) Add(word []byte, n int64) {
 func (t *Table) push(k key, n int64) {
 	t.queue[t.waiting%queued] = addition{k, n, k.hash()}
 	t.waiting++
+	t.countFull()
+}
+
+// countFull counts when there are enough words that wait.
+func (t *Table) countFull() {
 	if t.waiting == queued {
 		t.makeRoom()
 		prefetch(t.queue[:], t.entries)

@@ -123,6 +123,14 @@ func testReadOpenTransaction(f *fixture) {
 			}
 		}
 	}
+	ends := func(latest, high int64) {
+		for at, want := range map[int64]int64{kafkaio.Latest: latest, kafkaio.HighWatermark: high} {
+			if got, err := f.client.Offset(f.ctx, topic, 0, at); err != nil || got != want {
+				f.Errorf("offset %d at %d, %v; want %d", got, at, err, want)
+			}
+		}
+	}
+	ends(2, 3)
 	f.transactional(f.client, "id") // aborts it
 	for {
 		sent := time.Now()
@@ -133,6 +141,7 @@ func testReadOpenTransaction(f *fixture) {
 			break
 		}
 	}
+	ends(4, 4)
 	if !slices.Equal(got, []string{"a", "b"}) {
 		f.Errorf("read %q", got)
 	}
