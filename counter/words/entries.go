@@ -43,7 +43,9 @@ func (t *Table) AddEntries(entries []byte) (words int64, ok bool) {
 		if words += sum; words < 0 {
 			return words, false
 		}
-		t.countFull()
+		if t.waiting == queued {
+			t.countFull()
+		}
 		if entries = rest; len(entries) == 0 {
 			break
 		}

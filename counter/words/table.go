@@ -143,16 +143,16 @@ func (t *Table) Add(word []byte, n int64) {
 func (t *Table) push(k key, n int64) {
 	t.queue[t.waiting%queued] = addition{k, n, k.hash()}
 	t.waiting++
-	t.countFull()
+	if t.waiting == queued {
+		t.countFull()
+	}
 }
 
-// countFull counts when there are enough words that wait.
+// countFull counts when as many words wait as can.
 func (t *Table) countFull() {
-	if t.waiting == queued {
-		t.makeRoom()
-		prefetch(t.queue[:], t.entries)
-		t.count()
-	}
+	t.makeRoom()
+	prefetch(t.queue[:], t.entries)
+	t.count()
 }
 
 // count counts the words that wait.
