@@ -25,7 +25,7 @@ func (r *rows) write(start, end, now int64, counts *words.Table) (written int64)
 	pattern := kafkaio.Pattern{Head: r.head, Middle: wire.CountMiddle, Tail: wire.CountTail}
 	const countMax = 20
 	common := len(r.head) + len(wire.CountMiddle) + countMax + len(wire.CountTail) + kafkaio.RecordOverhead
-	begun := false
+	begun, most := false, kafkaio.MaxContent(r.max)
 	for word, count := range counts.All {
 		text := wire.Escaped(r.escaped[:0], word)
 		size := common + 2*len(word)
@@ -33,7 +33,7 @@ func (r *rows) write(start, end, now int64, counts *words.Table) (written int64)
 			r.escaped = text
 			size = common + len(word) + len(text)
 		}
-		if r.open != nil && kafkaio.MaxSize(r.open.Size()+size) > r.max {
+		if r.open != nil && r.open.Size()+size > most {
 			r.seal()
 			begun = false
 		}

@@ -12,14 +12,19 @@ import (
 // exceed size bytes, and has it begin anew.
 func (t *Table) AppendEntries(records [][]byte, size int, full func(partition int)) (took int) {
 	const most = 20 // of the entry's two varints
-	for e := range t.used {
-		word := t.word(e)
-		p := partition(e, word, len(records))
-		if len(records[p])+len(word)+most > size {
-			full(p)
+	t.count()
+	var which [queued]uint8
+	for entries := t.entries; len(entries) > 0; entries = entries[queued:] {
+		for _, i := range which[:used(entries, &which)] {
+			e := &entries[i]
+			word := t.word(e)
+			p := partition(e, word, len(records))
+			if len(records[p])+len(word)+most > size {
+				full(p)
+			}
+			records[p] = wire.AppendEntry(records[p], word, e.count)
+			took += len(word) + overhead
 		}
-		records[p] = wire.AppendEntry(records[p], word, e.count)
-		took += len(word) + overhead
 	}
 	return took
 }

@@ -295,30 +295,24 @@ func (t *Table) Size() int {
 
 // All yields each word once, in no order. The word is valid until the next one; the table must not be changed meanwhile.
 func (t *Table) All(yield func(word []byte, count int64) bool) {
-	for e := range t.used {
-		if !yield(t.word(e), e.count) {
-			return
-		}
-	}
-}
-
-// used yields the entries that have words.
-func (t *Table) used(yield func(*entry) bool) {
 	t.count()
+	var which [queued]uint8
 	for entries := t.entries; len(entries) > 0; entries = entries[queued:] {
-		// First which they are, without branches.
-		var used [queued]uint8
-		n := uint64(0)
-		for i := range entries[:queued] {
-			used[n%queued] = uint8(i)
-			n += uint64(-entries[i].count) >> 63
-		}
-		for _, i := range used[:n] {
-			if !yield(&entries[i]) {
+		for _, i := range which[:used(entries, &which)] {
+			if e := &entries[i]; !yield(t.word(e), e.count) {
 				return
 			}
 		}
 	}
+}
+
+// used notes which of the next entries have words, without branches, and returns how many.
+func used(entries []entry, which *[queued]uint8) (n uint64) {
+	for i := range entries[:queued] {
+		which[n%queued] = uint8(i)
+		n += uint64(-entries[i].count) >> 63
+	}
+	return n
 }
 
 // Reset empties the table and keeps its memory for the next words. A small table remembers its words where most of those that it knew came

@@ -59,14 +59,12 @@ func closeLiterals(block []byte, token int) []byte {
 	}
 	block[token] = longLiterals << 4
 	n -= longLiterals
-	more := n/lengthPerByte + 1
-	end := len(block)
-	for range more {
+	literals := block[token+1:]
+	for range n/lengthPerByte + 1 {
 		block = append(block, 0)
 	}
-	literals := block[token+1:]
-	copy(literals[more:], block[token+1:end])
-	appendLong(literals[:0], n)
+	copy(block[len(block)-len(literals):], literals)
+	appendLong(block[:token+1], n)
 	return block
 }
 

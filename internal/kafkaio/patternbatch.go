@@ -104,7 +104,7 @@ func (b *PatternBatch) endBlock() {
 	b.largest = max(b.largest, size, b.at-b.block)
 }
 
-// Append adds a record whose MaxSize is 4 MiB at most. A nil text is the key; number is 0 or more. The batch must not exceed 2 GiB without
+// Append adds a record of MaxContent(4 MiB) bytes at most. A nil text is the key; number is 0 or more. The batch must not exceed 2 GiB without
 // compression.
 func (b *PatternBatch) Append(key, text []byte, number int64) {
 	p := &b.pattern
@@ -219,9 +219,20 @@ func (b *PatternBatch) near(place int) bool { return place > b.block && b.at-pla
 // Size returns the size of the batch in bytes as it would be without compression.
 func (b *PatternBatch) Size() int { return batchHeader + b.at + b.endLen() }
 
-// MaxSize returns the most that a batch takes, sent or not, that has a size without compression: LZ4 makes what it cannot compress
-// longer. Mostly a sixth is sent.
-func MaxSize(size int) int { return size + size/200 + 64 }
+// MaxContent returns the largest Size of a batch of which no more than max bytes are sent, whatever is in it: LZ4 makes what it cannot
+// compress longer. Mostly a sixth is sent. It is negative when there is none.
+func MaxContent(max int) int {
+	rest := max - expandsBy
+	return rest/(expands+1)*expands + min(rest%(expands+1), expands-1)
+}
+
+// maxSize returns the most that is sent of a batch of a Size.
+func maxSize(size int) int { return size + size/expands + expandsBy }
+
+const (
+	expands   = 200 // bytes, which become one more at most
+	expandsBy = 64  // whatever the size
+)
 
 // Seal returns the batch, to be sent; it is valid until Reset, which comes next. There must be a record.
 func (b *PatternBatch) Seal() *RecordBatch {
@@ -260,7 +271,7 @@ func appendLength(dst []byte, n int) []byte {
 // decimalLen returns the number of digits of n ≥ 0.
 func decimalLen(n int64) int {
 	digits := 1
-	for ; n >= 10; n /= 10 {
+	for limit := int64(10); n >= limit && digits < 19; limit *= 10 {
 		digits++
 	}
 	return digits

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/pierrec/lz4/v4"
@@ -56,7 +57,7 @@ func checkPattern(t *testing.T, b *PatternBatch, rows []row) {
 	if sealed.Len() != len(rows) {
 		t.Errorf("Len %d, want %d", sealed.Len(), len(rows))
 	}
-	if most := MaxSize(plain.Size()); sealed.Size() > most {
+	if most := maxSize(plain.Size()); sealed.Size() > most {
 		t.Errorf("%d bytes to be sent, %d at most", sealed.Size(), most)
 	}
 	checkFrame(t, sealed.buf[batchHeader:])
@@ -305,6 +306,22 @@ func TestSequences(t *testing.T) {
 			if n, err := lz4.UncompressBlock(block, got); err != nil || !bytes.Equal(got[:n], want) {
 				t.Errorf("%d literals, a match of %d: %d bytes, want %d, %v", literals, match, n, len(want), err)
 			}
+		}
+	}
+}
+
+func TestMaxContent(t *testing.T) {
+	for max := range 1 << 20 {
+		if size := MaxContent(max); maxSize(size) > max || maxSize(size+1) <= max {
+			t.Fatalf("up to %d bytes are sent of %d and %d more of one more: want %d at most, and no less than can be", maxSize(size), size, maxSize(size+1), max)
+		}
+	}
+}
+
+func TestDecimalLen(t *testing.T) {
+	for _, n := range []int64{0, 1, 9, 10, 99, 100, 101, 999, 1000, 1e9 - 1, 1e9, 1e17, 1e18 - 1, 1e18, math.MaxInt64} {
+		if got, want := decimalLen(n), len(strconv.FormatInt(n, 10)); got != want {
+			t.Errorf("%d: %d digits, want %d", n, got, want)
 		}
 	}
 }
