@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -77,6 +78,9 @@ func (x *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	return x, x.read(rw)
 }
 
+// writers gather the small parts of requests.
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 16<<10) }}
+
 func (x *exchange) write(w io.Writer) error {
 	size := 2 + 2 + 4 + 2 + len(x.clientID)
 	for _, part := range x.request {
@@ -88,7 +92,9 @@ func (x *exchange) write(w io.Writer) error {
 	header = appendInt16(header, x.version)
 	header = appendInt32(header, 0) // one request at a time on a connection: no need of a correlation id
 	header = appendString(header, x.clientID)
-	out := bufio.NewWriterSize(w, 16<<10)
+	out := writers.Get().(*bufio.Writer)
+	defer writers.Put(out)
+	out.Reset(w)
 	out.Write(header) // a bufio.Writer keeps its first error until Flush
 	for _, part := range x.request {
 		out.Write(part)
