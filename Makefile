@@ -27,7 +27,7 @@ VULN       ?= optional
 VULNDB     ?= https://vuln.go.dev
 
 .DEFAULT_GOAL := help
-.PHONY: run up down logs topics tail build test test-unit test-e2e soak model bench fuzz lint format vet staticcheck vuln tidy-check tidy clean help
+.PHONY: run up down logs topics tail build test test-unit test-e2e soak model bench pgo fuzz lint format vet staticcheck vuln tidy-check tidy clean help
 
 run: ## Kafka (embedded) and the three services in one process; ARGS='--duration 30s' passes flags
 	@go run ./standalone/cmd/standalone $(ARGS)
@@ -77,6 +77,12 @@ $(BENCHTEXT):
 	cd $(@D) && apt-get download dict-gcide && dpkg-deb --extract dict-gcide_*.deb dict-gcide
 	mv $(@D)/dict-gcide/usr/share/dictd/gcide.dict.dz $@
 	rm -r $(@D)/dict-gcide $(@D)/dict-gcide_*.deb
+
+# What the compiler knows of the counter (go.dev/doc/pgo) is how it spends its time on a backlog, without Kafka.
+pgo: ## profile the counter anew for its compiler, half a minute: after a change to what it does for each line, word or row
+	@mkdir -p bin
+	CGO_ENABLED=0 go test -run '^$$' -bench '^BenchmarkDrain$$' -benchtime 20x -cpu 1 -trimpath -cpuprofile $(CURDIR)/bin/drain.prof -o bin/counter.test wordcount/counter
+	go tool pprof -proto -focus '\(\*drain\)\.run$$' bin/drain.prof > counter/cmd/counter/default.pgo
 
 fuzz: ## each fuzz test for FUZZTIME (10s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sed -E 's|^\./(.*)/[^/]*:func (.*)|\1 \2|' | sort | \
