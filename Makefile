@@ -55,7 +55,7 @@ build: ## the four programs, into bin/
 test: test-unit test-e2e ## every test this machine can run: units with the race detector, then the whole pipeline
 
 test-unit: ## the tests that need no Kafka; TESTARGS='-run Window -v' passes flags
-	go test $(RACE) $(TESTARGS) $$(go list work | grep -v '^wordcount/e2e$$')
+	go test -pgo=off $(RACE) $(TESTARGS) $$(go list work | grep -v '^wordcount/e2e$$')
 
 test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER=required fails without Docker
 	go test -count=1 -v -timeout 20m $(E2EARGS) wordcount/e2e
@@ -78,11 +78,13 @@ $(BENCHTEXT):
 	mv $(@D)/dict-gcide/usr/share/dictd/gcide.dict.dz $@
 	rm -r $(@D)/dict-gcide $(@D)/dict-gcide_*.deb
 
-# What the compiler knows of the counter (go.dev/doc/pgo) is how it spends its time on a backlog, without Kafka.
+# go build takes counter/cmd/counter/default.pgo by its name (go.dev/doc/pgo): where BenchmarkDrain spends its time, a backlog without Kafka.
 pgo: ## profile the counter anew for its compiler, half a minute: after a change to what it does for each line, word or row
 	@mkdir -p bin
-	CGO_ENABLED=0 go test -run '^$$' -bench '^BenchmarkDrain$$' -benchtime 20x -cpu 1 -trimpath -cpuprofile $(CURDIR)/bin/drain.prof -o bin/counter.test wordcount/counter
-	go tool pprof -proto -focus '\(\*drain\)\.run$$' bin/drain.prof > counter/cmd/counter/default.pgo
+	go test -run '^$$' -bench '^BenchmarkDrain$$' -benchtime 20x -cpu 1 -trimpath -cpuprofile $(CURDIR)/bin/drain.prof -o bin/counter.test wordcount/counter
+	go tool pprof -proto -focus '\(\*drain\)\.run$$' -output bin/default.pgo bin/drain.prof 2>bin/pprof.log || { cat bin/pprof.log >&2; exit 1; }
+	@! grep 'matched no samples' bin/pprof.log >&2
+	mv bin/default.pgo counter/cmd/counter/
 
 fuzz: ## each fuzz test for FUZZTIME (10s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sed -E 's|^\./(.*)/[^/]*:func (.*)|\1 \2|' | sort | \
@@ -97,7 +99,7 @@ format:
 	@files=$$(gofmt -l $(MODULES)); test -z "$$files" || { echo "gofmt -w is needed for:" $$files >&2; exit 1; }
 
 vet:
-	go vet work
+	go vet -pgo=off work # nothing runs: dependencies are not compiled once more with a profile
 	for arch in amd64 arm64; do GOARCH=$$arch go vet wordcount/counter/words || exit 1; done # its assembly
 
 staticcheck:

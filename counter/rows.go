@@ -25,7 +25,7 @@ func (r *rows) write(start, end, now int64, counts *words.Table) (written int64)
 	pattern := kafkaio.Pattern{Head: r.head, Middle: wire.CountMiddle, Tail: wire.CountTail}
 	const countMax = 20
 	common := len(r.head) + len(wire.CountMiddle) + countMax + len(wire.CountTail) + kafkaio.RecordOverhead
-	begun, most := false, kafkaio.MaxContent(r.max)
+	begun, most := false, kafkaio.LargestSize(r.max)
 	for word, count := range counts.All {
 		text := wire.Escaped(r.escaped[:0], word)
 		size := common + 2*len(word)

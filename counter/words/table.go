@@ -306,7 +306,7 @@ func (t *Table) All(yield func(word []byte, count int64) bool) {
 	}
 }
 
-// used notes which of the next entries have words, without branches, and returns how many.
+// used notes which of the first entries, as many as can be queued, have a count, without branches, and returns how many they are.
 func used(entries []entry, which *[queued]uint8) (n uint64) {
 	for i := range entries[:queued] {
 		which[n%queued] = uint8(i)

@@ -93,8 +93,11 @@ func (x *exchange) write(w io.Writer) error {
 	header = appendInt32(header, 0) // one request at a time on a connection: no need of a correlation id
 	header = appendString(header, x.clientID)
 	out := writers.Get().(*bufio.Writer)
-	defer writers.Put(out)
 	out.Reset(w)
+	defer func() {
+		out.Reset(nil)
+		writers.Put(out)
+	}()
 	out.Write(header) // a bufio.Writer keeps its first error until Flush
 	for _, part := range x.request {
 		out.Write(part)

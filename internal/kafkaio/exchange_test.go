@@ -15,7 +15,7 @@ func TestRequestAfterOneThatFailed(t *testing.T) {
 	sent := exchange{key: protocol.Produce, clientID: "sent", request: [][]byte{[]byte("one"), bytes.Repeat([]byte("two"), 10_000)}}
 	closed, other := io.Pipe()
 	closed.Close()
-	for range 10 { // with the same room or without
+	for range 10 { // under the race detector sync.Pool drops some of what was put
 		if err := lost.write(other); !errors.Is(err, io.ErrClosedPipe) {
 			t.Fatalf("on a broken connection: %v", err)
 		}

@@ -59,12 +59,12 @@ func closeLiterals(block []byte, token int) []byte {
 	}
 	block[token] = longLiterals << 4
 	n -= longLiterals
-	literals := block[token+1:]
+	literals := block[token+1:] // also where append moves the block
 	for range n/lengthPerByte + 1 {
 		block = append(block, 0)
 	}
 	copy(block[len(block)-len(literals):], literals)
-	appendLong(block[:token+1], n)
+	appendLong(block[:token+1], n) // into the room that this makes
 	return block
 }
 

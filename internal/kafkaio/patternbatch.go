@@ -104,8 +104,8 @@ func (b *PatternBatch) endBlock() {
 	b.largest = max(b.largest, size, b.at-b.block)
 }
 
-// Append adds a record of MaxContent(4 MiB) bytes at most. A nil text is the key; number is 0 or more. The batch must not exceed 2 GiB without
-// compression.
+// Append adds a record of somewhat less than 4 MiB (LargestSize) at most. A nil text is the key; number is 0 or more. The batch must not
+// exceed 2 GiB without compression.
 func (b *PatternBatch) Append(key, text []byte, number int64) {
 	p := &b.pattern
 	same := text == nil
@@ -219,19 +219,16 @@ func (b *PatternBatch) near(place int) bool { return place > b.block && b.at-pla
 // Size returns the size of the batch in bytes as it would be without compression.
 func (b *PatternBatch) Size() int { return batchHeader + b.at + b.endLen() }
 
-// MaxContent returns the largest Size of a batch of which no more than max bytes are sent, whatever is in it: LZ4 makes what it cannot
-// compress longer. Mostly a sixth is sent. It is negative when there is none.
-func MaxContent(max int) int {
-	rest := max - expandsBy
-	return rest/(expands+1)*expands + min(rest%(expands+1), expands-1)
+// LargestSize returns the largest Size of a batch of which no more than max bytes are sent, whatever is in it. Of n bytes n + n/200 + 64 are
+// at most, for LZ4 makes what it cannot compress longer; mostly it is a sixth.
+func LargestSize(max int) int {
+	rest := max - growsBy
+	return rest/(growsEvery+1)*growsEvery + min(rest%(growsEvery+1), growsEvery-1) // the last of growsEvery bytes brings two
 }
 
-// maxSize returns the most that is sent of a batch of a Size.
-func maxSize(size int) int { return size + size/expands + expandsBy }
-
 const (
-	expands   = 200 // bytes, which become one more at most
-	expandsBy = 64  // whatever the size
+	growsEvery = 200 // bytes, by one
+	growsBy    = 64  // whatever the size
 )
 
 // Seal returns the batch, to be sent; it is valid until Reset, which comes next. There must be a record.
@@ -271,7 +268,7 @@ func appendLength(dst []byte, n int) []byte {
 // decimalLen returns the number of digits of n ≥ 0.
 func decimalLen(n int64) int {
 	digits := 1
-	for limit := int64(10); n >= limit && digits < 19; limit *= 10 {
+	for limit := int64(10); n >= limit && digits < 19; limit *= 10 { // 10^19 is more than an int64 holds
 		digits++
 	}
 	return digits
