@@ -20,6 +20,9 @@ import (
 // not tell it the decision, and goes on as if it had. The records stay open there, and the offsets are not moved; the next
 // transaction of the producer would decide for both, in a start-over after it has done the same work again. Where nothing
 // is open, one more control record changes nothing. The first user of an id has nothing to settle.
+//
+// Nobody knows the decision any more when the producer ends, or is fenced, between NewTransactional and the end of Settle, or a fenced one began
+// another transaction meanwhile; nor is settled what a restart leaves open behind a producer that goes on (docs/delivery.md, What is not promised).
 func (t *Transactional) Settle(ctx context.Context, group string, partitions map[string][]int32) error {
 	if t.last == undecided {
 		return nil
