@@ -16,14 +16,14 @@ type broker interface {
 	Offset(ctx context.Context, topic string, partition int32, at int64) (int64, error)
 	Committed(ctx context.Context, group, topic string, partitions []int32) ([]kafkaio.Offset, error)
 	DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error
-	NewTransactional(ctx context.Context, id string) (transactional, error)
+	NewTransactional(ctx context.Context, id string, f kafkaio.Footprint) (transactional, error)
 	NewReader(positions []kafkaio.Position) reader
 }
 
 // transactional is a *kafkaio.Transactional.
 type transactional interface {
-	Settle(ctx context.Context, group string, partitions map[string][]int32) error
 	Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error)
+	Settled(ctx context.Context) error
 }
 
 // reader is a *kafkaio.Reader.
@@ -37,8 +37,8 @@ type reader interface {
 // cluster is the broker of production.
 type cluster struct{ *kafkaio.Client }
 
-func (c cluster) NewTransactional(ctx context.Context, id string) (transactional, error) {
-	return c.Client.NewTransactional(ctx, id)
+func (c cluster) NewTransactional(ctx context.Context, id string, f kafkaio.Footprint) (transactional, error) {
+	return c.Client.NewTransactional(ctx, id, f)
 }
 
 func (c cluster) NewReader(positions []kafkaio.Position) reader { return c.Client.NewReader(positions) }

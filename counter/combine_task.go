@@ -61,6 +61,9 @@ func (t *combineTask) run(ctx context.Context) error {
 		}
 		wait, due := t.wait(fruitless)
 		read, err := t.read(ctx, wait)
+		if err == nil && !read { // there is time to look
+			err = t.producer.Settled(ctx)
+		}
 		if err != nil {
 			return t.unlessStopped(ctx, err)
 		}

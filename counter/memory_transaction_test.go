@@ -9,7 +9,7 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-func (c *memoryClient) NewTransactional(ctx context.Context, id string) (transactional, error) {
+func (c *memoryClient) NewTransactional(ctx context.Context, id string, _ kafkaio.Footprint) (transactional, error) {
 	if err := c.request(ctx, "init "+id); err != nil {
 		return nil, err
 	}
@@ -37,10 +37,8 @@ type memoryTransactional struct {
 	epoch    int
 }
 
-// Settle has nothing to mend: this broker does not make that mistake.
-func (t *memoryTransactional) Settle(ctx context.Context, _ string, _ map[string][]int32) error {
-	return t.client.request(ctx, "settle "+t.id)
-}
+// Settled asks nothing: this broker leaves no marker out.
+func (t *memoryTransactional) Settled(context.Context) error { return nil }
 
 // Commit goes through the steps of (*kafkaio.Transactional).Commit.
 func (t *memoryTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {

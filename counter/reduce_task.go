@@ -37,7 +37,12 @@ func (t *reduceTask) run(ctx context.Context) error {
 	}
 	defer func() { t.reader.Close() }()
 	for {
-		if _, err := t.read(ctx, maxPoll); err != nil {
+		next := t.reducer.Next()
+		_, err := t.read(ctx, maxPoll)
+		if err == nil && t.reducer.Next() == next { // there is time to look: who reads the last windows does not wait for the next ones
+			err = t.producer.Settled(ctx)
+		}
+		if err != nil {
 			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 				return t.stop(ctx)
 			}

@@ -2,8 +2,11 @@ package counter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,8 +21,9 @@ type tapped struct {
 	before func(id string, outputs []kafkaio.Output, offsets []kafkaio.Offset)
 }
 
-func (b tapped) NewTransactional(ctx context.Context, id string) (transactional, error) {
-	t, err := b.memoryClient.NewTransactional(ctx, id)
+func (b tapped) NewTransactional(ctx context.Context, id string, f kafkaio.Footprint) (transactional, error) {
+	b.before(fmt.Sprint("begin ", id, f.Writes, f.Group, f.Offsets), nil, nil)
+	t, err := b.memoryClient.NewTransactional(ctx, id, f)
 	return tappedTransactional{t, id, b.before}, err
 }
 
@@ -27,11 +31,6 @@ type tappedTransactional struct {
 	transactional
 	id     string
 	before func(id string, outputs []kafkaio.Output, offsets []kafkaio.Offset)
-}
-
-func (t tappedTransactional) Settle(ctx context.Context, group string, partitions map[string][]int32) error {
-	t.before(fmt.Sprint("settle ", t.id, partitions), nil, nil)
-	return t.transactional.Settle(ctx, group, partitions)
 }
 
 func (t tappedTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
@@ -87,15 +86,15 @@ func TestStopOrder(t *testing.T) {
 	})
 }
 
-// What the last user of a transactional id left is settled, in all partitions that the id writes to, before anything is read.
+// What the last user of a transactional id left is settled, wherever the id writes and commits, before anything is read.
 func TestBeginSettles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, p := quiet(t, 1, 3)
+		_, p := quiet(t, 2, 3)
 		var told []string
 		p.job.broker = tapped{p.job.broker.(*memoryClient), func(what string, _ []kafkaio.Output, _ []kafkaio.Offset) {
 			told = append(told, what)
 		}}
-		combine, reduce := combineTask{task: p.task(1, 1)}, reduceTask{task: p.task(1, 1)}
+		combine, reduce := combineTask{task: p.task(1, 1, 1)}, reduceTask{task: p.task(1, 1, 1)}
 		combine.stage, reduce.stage = stageCombine, stageReduce
 		if err := combine.start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -104,12 +103,53 @@ func TestBeginSettles(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{
-			"settle g-g-shuffle-combine-1map[g-shuffle:[0 1 2]]",
+			"begin g-g-shuffle-combine-1map[g-shuffle:[0 1 2]]gmap[lines:[1]]",
 			"g-g-shuffle-combine-1", "g-g-shuffle-combine-1", // nobody knows yet, and where it starts
-			"settle g-g-shuffle-reduce-1map[batches:[1] counts:[1]]",
+			"begin g-g-shuffle-reduce-1map[batches:[1] counts:[1]]gmap[g-shuffle:[1]]",
 		}
 		if fmt.Sprint(told) != fmt.Sprint(want) {
 			t.Errorf("%q, want %q", told, want)
+		}
+	})
+}
+
+// forgetting is a broker that has left out the end of each task's last transaction: the first of its producers to look is told.
+type forgetting struct {
+	*memoryClient
+	begun map[string]int
+	mu    *sync.Mutex
+}
+
+func (b forgetting) NewTransactional(ctx context.Context, id string, f kafkaio.Footprint) (transactional, error) {
+	b.mu.Lock()
+	b.begun[id]++
+	first := b.begun[id] == 1
+	b.mu.Unlock()
+	t, err := b.memoryClient.NewTransactional(ctx, id, f)
+	if first {
+		return unsettled{t}, err
+	}
+	return t, err
+}
+
+type unsettled struct{ transactional }
+
+func (unsettled) Settled(context.Context) error { return errors.New("an end is missing") }
+
+// Where the end of a task's last transaction is missing and nothing is to be done, it starts over without waiting for what comes next: others
+// wait to read what it has written.
+func TestIdleTasksLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := quiet(t, 1, 1)
+		b := forgetting{p.job.broker.(*memoryClient), make(map[string]int), new(sync.Mutex)}
+		p.job.broker = b
+		ctx, stop := context.WithCancel(t.Context())
+		over := slotAtWork(ctx, p)
+		time.Sleep(2 * time.Second)
+		stop()
+		<-over
+		if want := map[string]int{"g-g-shuffle-combine-0": 2, "g-g-shuffle-reduce-0": 2}; !maps.Equal(b.begun, want) {
+			t.Errorf("begun: %v, want %v", b.begun, want)
 		}
 	})
 }

@@ -138,18 +138,25 @@ func final(err error) bool {
 
 // begin takes the transactional id over, and so settles what its last user left.
 func (t *task) begin(ctx context.Context) (err error) {
-	if t.producer, err = t.broker.NewTransactional(ctx, t.transactionalID()); err != nil {
-		return err
-	}
-	return t.producer.Settle(ctx, t.cfg.Group, t.writes())
+	t.producer, err = t.broker.NewTransactional(ctx, t.transactionalID(), t.footprint())
+	return err
 }
 
-// writes returns the partitions that the task's transactions write to.
-func (t *task) writes() map[string][]int32 {
+// footprint is what the task's transactions touch.
+func (t *task) footprint() kafkaio.Footprint {
+	shuffle := t.cfg.shuffleTopic()
 	if t.stage == stageReduce {
-		return map[string][]int32{t.cfg.CountsTopic: {t.slot}, t.cfg.BatchesTopic: {t.slot}}
+		return kafkaio.Footprint{
+			Writes:  map[string][]int32{t.cfg.CountsTopic: {t.slot}, t.cfg.BatchesTopic: {t.slot}},
+			Group:   t.cfg.Group,
+			Offsets: map[string][]int32{shuffle: {t.slot}},
+		}
 	}
-	return map[string][]int32{t.cfg.shuffleTopic(): allPartitions(t.partitions)}
+	return kafkaio.Footprint{
+		Writes:  map[string][]int32{shuffle: allPartitions(t.partitions)},
+		Group:   t.cfg.Group,
+		Offsets: map[string][]int32{t.cfg.LinesTopic: t.lines},
+	}
 }
 
 // commit writes one transaction, tells the metrics how it went, and the clock what time it is at the broker. A stop does not

@@ -3,6 +3,7 @@ package kafkaio
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -38,7 +39,7 @@ func (d *direct) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	return protocol.RoundTrip(rw, d.version, 0, d.clientID, d.Message)
 }
 
-// exchange is a request and its response in Kafka's wire format, of an API version before the flexible ones (KIP-482).
+// exchange is a request and its response in Kafka's wire format. In the flexible versions (KIP-482) the body begins with the header's tagged fields.
 // It implements protocol.Message, protocol.BrokerMessage and protocol.RawExchanger, so kafka-go's transport picks
 // broker and connection, and the bytes are ours.
 //
@@ -47,12 +48,15 @@ func (d *direct) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 type exchange struct {
 	key      protocol.ApiKey
 	version  int16
+	newer    bool // than any version that kafka-go knows: what the broker speaks cannot be told from what it reports
 	broker   int32
 	clientID string
 	request  [][]byte // the body, in parts
 	response []byte   // the body after the correlation id; its capacity is reused
 	refused  error    // set when the broker does not speak the version
 }
+
+var errNotSpoken = errors.New("a newer Kafka is needed, 2.4 or later")
 
 func (x *exchange) ApiKey() protocol.ApiKey { return x.key }
 
@@ -61,9 +65,8 @@ func (x *exchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
 }
 
 func (x *exchange) Required(versions map[protocol.ApiKey]int16) bool {
-	// kafka-go reports the newest version that both it and the broker know: 0 for DeleteRecords, and none of Metadata that has ids.
-	if v, ok := versions[x.key]; (!ok || v < x.version) && x.key != protocol.DeleteRecords && x.key != protocol.Metadata {
-		x.refused = finalError{fmt.Errorf("the broker does not speak %s version %d: Kafka 2.4 or later is needed", x.key, x.version)}
+	if v, ok := versions[x.key]; (!ok || v < x.version) && !x.newer {
+		x.refused = finalError{fmt.Errorf("the broker does not speak %s version %d: %w", x.key, x.version, errNotSpoken)}
 	}
 	return true
 }

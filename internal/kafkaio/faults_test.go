@@ -97,7 +97,7 @@ func roundTrip(ctx context.Context, c *kafkaio.Client) (values []string, err err
 		b.Append(1, nil, []byte(value))
 		return b
 	}
-	p, err := c.NewTransactional(ctx, "id")
+	p, err := c.NewTransactional(ctx, "id", footprint)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func roundTrip(ctx context.Context, c *kafkaio.Client) (values []string, err err
 	if _, err := p.Commit(ctx, kafkaiotest.Place{{Group: "g", ID: -1}}, outputs, offsets); err != nil {
 		return nil, err
 	}
-	if _, err = c.NewTransactional(ctx, "id"); err != nil {
+	if _, err = c.NewTransactional(ctx, "id", footprint); err != nil {
 		return nil, err
 	}
 	if found, err := c.Committed(ctx, "g", "t", []int32{0}); err != nil || found[0].Offset != 7 {
@@ -145,9 +145,9 @@ func roundTrip(ctx context.Context, c *kafkaio.Client) (values []string, err err
 	return append(got[0], got[1]...), nil
 }
 
-func startKfake(t *testing.T) (*kfake.Cluster, *kafkaio.Client) {
+func startKfake(t *testing.T, opts ...kfake.Opt) (*kfake.Cluster, *kafkaio.Client) {
 	t.Helper()
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "t"))
+	broker, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1), kfake.SeedTopics(2, "t"))...)
 	if err != nil {
 		t.Fatal(err)
 	}

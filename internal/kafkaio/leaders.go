@@ -33,8 +33,7 @@ func (c *Client) leaders(ctx context.Context, topic string) ([]int32, error) {
 	if time.Since(found.at) < metadataTTL { // the transport may not know of it yet
 		return found.leaders, nil
 	}
-	req := &metadata.Request{TopicNames: []string{topic}}
-	m, err := c.roundTrip(ctx, req, requestTimeout)
+	m, err := c.roundTrip(ctx, &metadata.Request{TopicNames: []string{topic}}, requestTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -42,12 +41,8 @@ func (c *Client) leaders(ctx context.Context, topic string) ([]int32, error) {
 	if known.Topics[0].ErrorCode == 0 {
 		return leadersOf(known)
 	}
-	x := &metadataExchange{direct: direct{Message: req, broker: anyBroker, clientID: c.cfg.ClientID}}
 	found.at = time.Now()
-	if _, err := c.roundTrip(ctx, x, requestTimeout); err != nil {
-		return nil, err
-	}
-	if found.leaders, err = leadersOf(x.response); err != nil {
+	if found.leaders, err = c.askLeaders(ctx, topic); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -56,6 +51,15 @@ func (c *Client) leaders(ctx context.Context, topic string) ([]int32, error) {
 		c.found[topic] = found
 	}
 	return found.leaders, nil
+}
+
+// askLeaders asks a broker for the leaders of a topic, which need not be among the client's.
+func (c *Client) askLeaders(ctx context.Context, topic string) ([]int32, error) {
+	x := &metadataExchange{direct: direct{Message: &metadata.Request{TopicNames: []string{topic}}, broker: anyBroker, clientID: c.cfg.ClientID}}
+	if _, err := c.roundTrip(ctx, x, requestTimeout); err != nil {
+		return nil, err
+	}
+	return leadersOf(x.response)
 }
 
 // metadataExchange asks a broker for metadata. kafka-go's transport answers its own request from what it asked for up to metadataTTL ago,

@@ -149,7 +149,7 @@ func (c *Client) DeleteRecords(ctx context.Context, topic string, partition int3
 	body = appendInt32(body, partition)
 	body = appendInt64(body, before)
 	body = appendInt32(body, int32(requestTimeout/time.Millisecond))
-	x := &exchange{key: protocol.DeleteRecords, version: 1, broker: leader, request: [][]byte{body}}
+	x := &exchange{key: protocol.DeleteRecords, version: 1, newer: true, broker: leader, request: [][]byte{body}}
 	if err := c.send(ctx, x, requestTimeout); err != nil {
 		return fail(err)
 	}

@@ -87,29 +87,20 @@ func (c *Client) produce(ctx context.Context, leader int32, transactionalID stri
 	return acks, errs, nil
 }
 
-// initProducerID gets a producer id and epoch; with a transactional id it fences earlier users of that id and waits until
-// the transaction that they left is settled.
-func (c *Client) initProducerID(ctx context.Context, transactionalID string) (id int64, epoch int16, err error) {
-	req := &initproducerid.Request{
-		TransactionalID:      transactionalID,
-		TransactionTimeoutMs: int32(transactionTimeout / time.Millisecond),
-		ProducerID:           -1,
-		ProducerEpoch:        -1,
-	}
+// initProducerID gets a producer id and epoch without a transactional id.
+func (c *Client) initProducerID(ctx context.Context) (id int64, epoch int16, err error) {
+	req := &initproducerid.Request{TransactionTimeoutMs: int32(transactionTimeout / time.Millisecond), ProducerID: -1, ProducerEpoch: -1}
 	err = retry(ctx, c.log, "get a producer id", func() error {
-		var m protocol.Message
-		var err error
-		if transactionalID == "" {
-			m, err = c.anyBroker(ctx, req)
-		} else {
-			m, err = c.toCoordinator(ctx, transactionKey(transactionalID), req)
-		}
+		m, err := c.anyBroker(ctx, req)
 		if err != nil {
 			return err
 		}
 		answer := m.(*initproducerid.Response)
 		id, epoch = answer.ProducerID, answer.ProducerEpoch
-		return c.coordinated(transactionKey(transactionalID), answer.ErrorCode)
+		if answer.ErrorCode != 0 {
+			return kafka.Error(answer.ErrorCode)
+		}
+		return nil
 	})
 	return id, epoch, err
 }
@@ -152,7 +143,7 @@ func (c *Client) NewProducer(ctx context.Context, topic string) (*Producer, erro
 	if err != nil {
 		return nil, err
 	}
-	id, epoch, err := c.initProducerID(ctx, "")
+	id, epoch, err := c.initProducerID(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("get a producer id: %w", err)
 	}

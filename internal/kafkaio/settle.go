@@ -2,101 +2,282 @@ package kafkaio
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"math"
+	"time"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/addpartitionstotxn"
+	"github.com/segmentio/kafka-go/protocol/initproducerid"
 )
 
-// Settle writes the end of the id's last transaction, committed or aborted as its coordinator decided, once more to all
-// partitions that the id ever writes and to the group's offsets. Call it before the committed offsets are read.
+// A transaction is decided by its coordinator, which then has an end marker written to each partition of the transaction and to the
+// group's offsets. Kafka 4.1 to 4.3.1 leaves markers out (KAFKA-20734): a partition without a leader at that moment, as all are around the
+// restart of a single broker, is taken for deleted ("Couldn't find leader endpoint …"), and the coordinator goes on as if it had been told. What was
+// written stays open there, and the end of the producer's next transaction decides for both.
 //
-// It mends what Kafka 4.1 to 4.3.1 breaks when a partition has no leader at the moment of a commit, as all have around the
-// restart of a single broker: the coordinator takes such a partition for deleted ("Couldn't find leader endpoint …"), does
-// not tell it the decision, and goes on as if it had. The records stay open there, and the offsets are not moved; the next
-// transaction of the producer would decide for both, in a start-over after it has done the same work again. Where nothing
-// is open, one more control record changes nothing. The first user of an id has nothing to settle.
+// So no transaction begins before nothing is open of the one before, and markers that are left out are written again, as was decided. The
+// coordinator forgets that with the next InitProducerID, which therefore leaves a note of it. The rule from which the others follow:
+// all that is decided in one epoch is decided in the same way, as its note says; an abort has an epoch of its own, which is nobody's.
 //
-// Nobody knows the decision any more when the producer ends, or is fenced, between NewTransactional and the end of Settle, or a fenced one began
-// another transaction meanwhile; nor is settled what a restart leaves open behind a producer that goes on (docs/delivery.md, What is not promised).
-func (t *Transactional) Settle(ctx context.Context, group string, partitions map[string][]int32) error {
-	if t.last == undecided {
-		return nil
-	}
-	if err := t.decideAgain(ctx, group, partitions); err != nil {
-		return fmt.Errorf("settle the last transaction of %s: %w", t.id, err)
-	}
-	return nil
-}
+// docs/model/settle.pml goes through all runs of it, and shows that each rule is needed.
 
-func (t *Transactional) decideAgain(ctx context.Context, group string, partitions map[string][]int32) (err error) {
-	req := &addpartitionstotxn.Request{TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch}
-	for _, topic := range slices.Sorted(maps.Keys(partitions)) {
-		req.Topics = append(req.Topics, addpartitionstotxn.RequestTopic{Name: topic, Partitions: partitions[topic]})
-	}
-	if err := t.add(ctx, req); err != nil {
-		return err
-	}
-	if err := t.addGroup(ctx, group); err != nil {
-		return err
-	}
-	if err := t.end(ctx, t.last == committed); err != nil {
-		return err
-	}
-	t.last = undecided
-	t.producer, t.epoch, err = t.client.initProducerID(ctx, t.id) // waits until it is done everywhere
-	return err
+// Footprint is all that the transactions of an id touch.
+type Footprint struct {
+	Writes  map[string][]int32 // the partitions that they write to, by topic
+	Group   string
+	Offsets map[string][]int32 // the partitions whose offsets they commit in Group, by topic
 }
 
 type decision int8
 
 const (
-	undecided decision = iota // there was no transaction, or the broker cannot tell
+	unknown decision = iota
 	committed
-	aborted // or still open: NewTransactional aborts it
+	aborted
 )
 
-// describeTransactions is in no version of kafka-go (KIP-664, Kafka 3.0).
-const describeTransactions protocol.ApiKey = 65
+func (d decision) String() string { return [...]string{"unknown", "commit", "abort"}[d] }
 
-// lastDecision asks the coordinator how the id's last transaction ended.
-func (t *Transactional) lastDecision(ctx context.Context) (last decision, err error) {
-	body := []byte{0, 2} // no tagged fields in the header; an array of one
-	body = append(binary.AppendUvarint(body, uint64(len(t.id)+1)), t.id...)
-	body = append(body, 0) // no tagged fields
-	err = retry(ctx, t.client.log, "describe the last transaction of "+t.id, func() error {
-		x := &exchange{key: describeTransactions, request: [][]byte{body}}
-		if _, err := t.client.toCoordinator(ctx, t.key, x); x.refused != nil {
-			return nil // Kafka before 3.0, and before the mistake
-		} else if err != nil {
+// note is what InitProducerID leaves for its epoch: how ends what is open. Or the epoch is a producer's, which has begun with nothing
+// open and only commits. It stands in the transaction timeout, which DescribeTransactions returns; a few milliseconds make no other difference.
+type note struct {
+	decision decision
+	live     int16 // with unknown: the producer's epoch; −1: none
+}
+
+// A later note comes long before epochs that are so far apart.
+const notedEpochs = 1024
+
+var noNote = note{unknown, -1}
+
+func (n note) timeout() time.Duration {
+	ms := time.Duration(n.decision)
+	if n.live >= 0 {
+		ms = 3 + time.Duration(n.live%notedEpochs)
+	}
+	return transactionTimeout - ms*time.Millisecond
+}
+
+func noteOf(timeout time.Duration) note {
+	switch ms := (transactionTimeout - timeout) / time.Millisecond; {
+	case ms == 1:
+		return note{committed, -1}
+	case ms == 2:
+		return note{aborted, -1}
+	case ms >= 3 && ms < 3+notedEpochs:
+		return note{unknown, int16(ms - 3)}
+	}
+	return noNote
+}
+
+func (n note) liveIn(epoch int16) bool { return n.live >= 0 && n.live == epoch%notedEpochs }
+
+// lastTransaction is what the coordinator knows of an id (KIP-664).
+type lastTransaction struct {
+	state    string // empty: nothing is known
+	producer int64
+	epoch    int16
+	note     note
+}
+
+// over tells whether the coordinator takes all markers for written.
+func (l lastTransaction) over() bool {
+	return l.state == "CompleteCommit" || l.state == "CompleteAbort"
+}
+
+// decision is how ends what is open in the described epoch, unless another one follows.
+func (l lastTransaction) decision() decision {
+	switch l.state {
+	case "PrepareCommit", "CompleteCommit":
+		return committed
+	case "PrepareAbort", "CompleteAbort", "PrepareEpochFence":
+		return aborted
+	}
+	switch {
+	case l.note.live < 0:
+		return l.note.decision
+	case l.note.liveIn(l.epoch):
+		return committed
+	case l.state == "Ongoing": // the producer is being fenced
+		return aborted
+	case l.note.liveIn(l.epoch - 1): // another one was faster, and has committed
+		return committed
+	}
+	return unknown // the other one may have been aborted
+}
+
+// errOvertaken: another one uses the id. He may be through with it, so take over again.
+var errOvertaken = errors.New("overtaken by another producer with the same transactional id")
+
+// start takes the id over, mends what markers are missing, and goes live.
+func (t *Transactional) start(ctx context.Context) error {
+	again := waiting{log: t.client.log, operation: "start transactional producer " + t.id}
+	for {
+		last, err := t.takeOver(ctx)
+		if err == nil {
+			err = t.mend(ctx, last)
+		}
+		if err == nil {
+			err = t.goLive(ctx)
+		}
+		if !errors.Is(err, errOvertaken) {
+			again.over()
 			return err
 		}
-		r := cursor{b: x.response}
-		r.take(1 + 4 + 1) // tagged fields, throttle time, array of one
-		code := r.int16()
-		r.compactString() // the id
-		switch r.compactString() {
-		case "PrepareCommit", "CompleteCommit":
-			last = committed
-		case "Ongoing", "PrepareAbort", "CompleteAbort", "PrepareEpochFence":
-			last = aborted
+		if err = again.backoff(ctx, err); err != nil {
+			return err
 		}
+	}
+}
+
+// takeOver fences whoever used the id, waits until the coordinator is through with its last transaction, and returns how that was
+// decided.
+func (t *Transactional) takeOver(ctx context.Context) (last decision, err error) {
+	err = retry(ctx, t.client.log, "take over "+t.id, func() error {
+		before, err := t.describe(ctx)
+		if err != nil {
+			return err
+		}
+		t.producer, last = before.producer, before.decision()
 		switch {
-		case kafka.Error(code) == transactionalIDNotFound:
-			return nil
-		case r.short:
-			return finalError{fmt.Errorf("response of %d bytes ends early", len(x.response))}
+		case t.trusting:
+			return t.init(ctx, noNote, -1, -1)
+		case before.epoch < 0, last == unknown && before.state == "Ongoing": // it is new, or of a producer that leaves no notes
+			if before.epoch < 0 {
+				before.producer = -1 // an id that exists may have no epoch yet
+			}
+			if err := t.init(ctx, noNote, before.producer, before.epoch); err != nil {
+				return err
+			}
+			return kafka.ConcurrentTransactions // another one may have been faster: describe again
+		case last == unknown, before.epoch >= math.MaxInt16-1: // the latter is followed by another producer id, which ends nothing of this one
+			open, err := t.open(ctx)
+			if err != nil {
+				return err
+			}
+			now, err := t.describe(ctx)
+			switch {
+			case err != nil:
+				return err
+			case now != before: // what is open may be another one's
+				return kafka.ConcurrentTransactions
+			case len(open) > 0:
+				return finalError{fmt.Errorf("%s is still open in a transaction that nobody can end any more as it was decided. "+
+					"Aborted (kafka-transactions.sh abort) it does not hold anybody up, but what it holds is lost or doubled if it was committed elsewhere", open[0])}
+			case last == unknown:
+				last = committed // of nothing
+			}
 		}
-		return t.client.coordinated(t.key, code)
+		err = t.init(ctx, note{last, -1}, before.producer, before.epoch)
+		if fencing(err) {
+			return fmt.Errorf("%w: %w", kafka.ConcurrentTransactions, err) // there is another epoch by now: describe again
+		}
+		return err
 	})
 	return last, err
 }
 
-const transactionalIDNotFound kafka.Error = 105
+// mend writes the markers that are missing. Others who have described the same epoch may do the same.
+func (t *Transactional) mend(ctx context.Context, last decision) error {
+	ended := make(map[string]bool)
+	return retry(ctx, t.client.log, "settle the last transaction of "+t.id, func() error {
+		for {
+			open, err := t.open(ctx)
+			if err != nil || len(open) == 0 {
+				return err
+			}
+			for _, at := range open {
+				if ended[at.String()] {
+					return finalError{fmt.Errorf("%s is still open: another producer, with another transactional id, has it open", at)}
+				}
+				t.client.log.Warn("Kafka has left out the end of a transaction (KAFKA-20734), it is written again",
+					"transactional_id", t.id, "at", at.String(), "decision", last.String())
+				if err := t.mark(ctx, at, last); err != nil {
+					return err
+				}
+				ended[at.String()] = true
+			}
+		}
+	})
+}
 
-// compactString reads a string of the flexible versions (KIP-482); null is empty.
-func (c *cursor) compactString() string { return string(c.take(max(int(c.uvarint())-1, 0))) }
+// goLive gets an epoch that nobody else gets, nothing being open.
+func (t *Transactional) goLive(ctx context.Context) error {
+	producer, own := t.producer, t.epoch+1
+	err := retry(ctx, t.client.log, "start transactional producer "+t.id, func() error {
+		err := t.init(ctx, note{unknown, own}, -1, -1)
+		if errors.Is(err, kafka.ConcurrentTransactions) {
+			return finalError{errOvertaken}
+		}
+		return err
+	})
+	if err == nil && (t.producer != producer || t.epoch != own) {
+		return errOvertaken
+	}
+	return err
+}
+
+// Settled returns nil when the end of the last transaction has reached everything that it touched. It waits for the markers, and asks nothing
+// when the answer is known. The error means that Kafka has left one out, or does not answer: start over with NewTransactional, which settles it.
+func (t *Transactional) Settled(ctx context.Context) error {
+	if !t.unsettled {
+		return nil
+	}
+	over := false
+	err := t.call(ctx, "wait for the end of the last transaction", func(ctx context.Context) error {
+		for {
+			open, err := t.open(ctx)
+			switch {
+			case err != nil || len(open) == 0:
+				return err
+			case over: // it was before we looked
+				return finalError{fmt.Errorf("its end is missing at %s: Kafka has left it out (KAFKA-20734)", open[0])}
+			}
+			last, err := t.describe(ctx)
+			switch {
+			case err != nil:
+				return err
+			case last.producer != t.producer || last.epoch != t.epoch:
+				return kafka.ProducerFenced
+			case !last.over():
+				return kafka.ConcurrentTransactions
+			}
+			over = true
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("last transaction of %s: %w", t.id, err)
+	}
+	t.unsettled = false
+	return nil
+}
+
+// abort has the coordinator abort the producer's open transaction. EndTxn would do so in the epoch in which others are committed, and
+// would let a batch that comes late stay open (KIP-890). It is one try: who has the id next aborts it otherwise.
+func (t *Transactional) abort(ctx context.Context) error {
+	before, err := t.describe(ctx)
+	if err != nil || !t.trusting && (before.producer != t.producer || before.epoch != t.epoch) {
+		return err
+	}
+	err = t.init(ctx, note{before.decision(), -1}, t.producer, t.epoch)
+	if errors.Is(err, kafka.ConcurrentTransactions) || fencing(err) { // it is being aborted, or is
+		return nil
+	}
+	return err
+}
+
+// init is one try of InitProducerID, by whoever (−1, −1) or by one who knows the epoch (KIP-360).
+func (t *Transactional) init(ctx context.Context, n note, producer int64, epoch int16) error {
+	m, err := t.client.toCoordinator(ctx, t.key, &initproducerid.Request{
+		TransactionalID: t.id, TransactionTimeoutMs: int32(n.timeout() / time.Millisecond), ProducerID: producer, ProducerEpoch: epoch})
+	if err != nil {
+		return err
+	}
+	answer := m.(*initproducerid.Response)
+	if err := t.client.coordinated(t.key, answer.ErrorCode); err != nil {
+		return err
+	}
+	t.producer, t.epoch = answer.ProducerID, answer.ProducerEpoch
+	return nil
+}

@@ -2,7 +2,6 @@ package kafkaio
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/segmentio/kafka-go"
@@ -31,14 +30,12 @@ func (c *Client) topicID(ctx context.Context, topic string) (id TopicID, err err
 	if err != nil {
 		return id, err
 	}
-	body := []byte{0, 2} // no tagged fields in the header; an array of one topic
-	body = append(body, id[:]...)
-	body = append(binary.AppendUvarint(body, uint64(len(topic)+1)), topic...)
-	body = append(body, 0)          // no tagged fields of the topic
-	body = append(body, 0, 0, 0, 0) // don't create it; no operations of cluster and topics; no tagged fields
+	body := append([]byte{noTags, 2}, id[:]...) // an array of one topic
+	body = append(appendCompactString(body, topic), noTags)
+	body = append(body, 0, 0, 0, noTags) // don't create it; no operations of cluster and topics
 	// (include_cluster_authorized_operations is of versions 8 to 10.)
 	for _, broker := range m.(*metadata.Response).Brokers {
-		x := &exchange{key: protocol.Metadata, version: metadataWithIDs, request: [][]byte{body}}
+		x := &exchange{key: protocol.Metadata, version: metadataWithIDs, newer: true, request: [][]byte{body}}
 		if _, err = c.roundTrip(ctx, c.route(x, broker.NodeID), requestTimeout); err == nil {
 			return parseTopicID(x.response)
 		}
@@ -51,8 +48,8 @@ func (c *Client) topicID(ctx context.Context, topic string) (id TopicID, err err
 
 // parseTopicID reads the answer as far as the first topic's id.
 func parseTopicID(response []byte) (id TopicID, err error) {
-	r := cursor{b: response}
-	r.take(1 + 4) // tagged fields of the header, throttle time
+	r := flexible(response)
+	r.int32() // throttle time
 	for range r.compactCount() {
 		r.int32() // node id
 		r.compactString()
@@ -73,26 +70,4 @@ func parseTopicID(response []byte) (id TopicID, err error) {
 		return TopicID{}, kafka.Error(code)
 	}
 	return id, nil
-}
-
-// compactCount reads the length of an array of the flexible versions (KIP-482); an impossible one sets short.
-func (c *cursor) compactCount() int { return max(int(c.uvarint())-1, 0) }
-
-// tags skips tagged fields (KIP-482).
-func (c *cursor) tags() {
-	for n := c.uvarint(); n > 0 && !c.short; n-- {
-		c.uvarint() // tag
-		c.take(int(c.uvarint()))
-	}
-}
-
-// uvarint reads a length; an impossible one sets short.
-func (c *cursor) uvarint() uint64 {
-	n, size := binary.Uvarint(c.b)
-	if size <= 0 || n > uint64(len(c.b)) {
-		c.b, c.short = nil, true
-		return 0
-	}
-	c.b = c.b[size:]
-	return n
 }

@@ -63,11 +63,12 @@ type Transactional struct {
 	key       coordinatorKey
 	producer  int64
 	epoch     int16
+	footprint Footprint
 	sequences map[topicPartition]int32
 
-	last       decision // of the id's last transaction, before this producer
-	begun      bool     // the coordinator has answered that something belongs to the transaction
-	unanswered bool     // a batch was sent, and may be on its way yet
+	trusting  bool // the broker is older than the mistake that is looked for, Kafka before 3.0
+	unsettled bool // nobody has looked whether the last transaction's end has reached everything
+	begun     bool // the coordinator has answered that something belongs to the transaction
 }
 
 type topicPartition struct {
@@ -75,40 +76,39 @@ type topicPartition struct {
 	partition int32
 }
 
-// NewTransactional fences every earlier user of the transactional id and waits until the transaction that it left is
-// committed or aborted, so what is read afterwards (committed offsets) is settled, but for a broker's mistake: see Settle.
-func (c *Client) NewTransactional(ctx context.Context, id string) (*Transactional, error) {
-	t := &Transactional{client: c, id: id, key: transactionKey(id), sequences: make(map[topicPartition]int32)}
-	var err error
-	if t.last, err = t.lastDecision(ctx); err != nil {
-		return nil, fmt.Errorf("start transactional producer %s: %w", id, err)
-	}
-	if t.producer, t.epoch, err = c.initProducerID(ctx, id); err != nil {
+// NewTransactional fences every earlier user of the transactional id and settles the transaction that it left: what is read afterwards
+// (committed offsets) is what was committed, and nothing of the id is open.
+func (c *Client) NewTransactional(ctx context.Context, id string, f Footprint) (*Transactional, error) {
+	t := &Transactional{client: c, id: id, key: transactionKey(id), footprint: f, sequences: make(map[topicPartition]int32)}
+	if err := t.start(ctx); err != nil {
 		return nil, fmt.Errorf("start transactional producer %s: %w", id, err)
 	}
 	return t, nil
 }
 
-// Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. The transaction is open
-// only while it is sent. A group that is on its way to its next generation is waited for, 2 s at most. It returns the answers to each
+// Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. First it waits until the last one is
+// Settled. The transaction is open only while it is sent. A group that is on its way to its next generation is waited for, 2 s at most. It returns the answers to each
 // output's last batch (−1, −1 without one). After an error the producer is void, and so are the batches: what was sent of them may still
 // be on its way.
 func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {
-	t.begun, t.unanswered = false, false
+	if err := t.Settled(ctx); err != nil {
+		return nil, err
+	}
+	t.begun = false
 	acks, err := t.write(ctx, in, outputs, offsets)
 	switch {
 	case err == nil && !t.begun: // nothing to write
 		return acks, nil
 	case err == nil:
-		if err = t.end(ctx, true); err == nil {
+		if err = t.end(ctx); err == nil {
+			t.unsettled = true
 			return acks, nil
 		}
 		// Undecided: only the coordinator knows, and NewTransactional asks it.
-	case !t.begun, t.unanswered, errors.Is(err, ErrFenced), ctx.Err() != nil:
-		// A batch that comes after an abort of the same epoch could stay open for ever (KIP-890): NewTransactional aborts
-		// with a new one.
-	default:
-		if abort := t.end(ctx, false); abort != nil {
+	case !t.begun, errors.Is(err, ErrFenced), retriable(err) && !errors.Is(err, ErrNotMember), ctx.Err() != nil:
+		// NewTransactional aborts it.
+	default: // and at once, where nobody may come soon
+		if abort := t.abort(ctx); abort != nil {
 			err = fmt.Errorf("%w (and abort: %v)", err, abort)
 		}
 	}
@@ -154,15 +154,24 @@ func (t *Transactional) call(ctx context.Context, operation string, try func(con
 	}
 	var code kafka.Error
 	if errors.As(err, &code) {
-		switch code {
-		case kafka.InvalidProducerEpoch, kafka.ProducerFenced, kafka.InvalidTransactionState, kafka.InvalidProducerIDMapping:
+		switch {
+		case fencing(code):
 			return fmt.Errorf("%w (%s)", ErrFenced, code.Title())
-		}
-		if notMember(code) {
+		case notMember(code):
 			return fmt.Errorf("%w (%w)", ErrNotMember, code)
 		}
 	}
 	return err
+}
+
+// fencing tells whether a broker refuses the producer because another one has taken over, or decided its transaction.
+func fencing(err error) bool {
+	for _, code := range []kafka.Error{kafka.InvalidProducerEpoch, kafka.ProducerFenced, kafka.InvalidTransactionState, kafka.InvalidProducerIDMapping} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Transactional) addPartitions(ctx context.Context, outputs []Output) error {
@@ -265,10 +274,8 @@ func (t *Transactional) produceRound(ctx context.Context, outputs []Output, due 
 			})
 		}
 		if err := work.Wait(); err != nil {
-			t.unanswered = true
 			return err // all are sent again: the broker knows those it has by their sequence
 		}
-		t.unanswered = false
 		// A final refusal is worth more than one that a retry may mend.
 		for _, mendable := range []bool{false, true} {
 			for k, err := range results {
@@ -345,22 +352,18 @@ func (t *Transactional) addGroup(ctx context.Context, group string) error {
 	return nil
 }
 
-// end commits or aborts. A resend of the same decision is answered like the first.
-func (t *Transactional) end(ctx context.Context, commit bool) error {
-	operation := "abort"
-	if commit {
-		operation = "commit"
-	}
-	err := t.call(ctx, operation, func(ctx context.Context) error {
+// end commits. A resend is answered like the first.
+func (t *Transactional) end(ctx context.Context) error {
+	err := t.call(ctx, "commit", func(ctx context.Context) error {
 		m, err := t.client.toCoordinator(ctx, t.key, &endtxn.Request{
-			TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch, Committed: commit})
+			TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch, Committed: true})
 		if err != nil {
 			return err
 		}
 		return t.client.coordinated(t.key, m.(*endtxn.Response).ErrorCode)
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", operation, err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
 }

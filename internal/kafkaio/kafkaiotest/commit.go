@@ -217,37 +217,49 @@ func testCommitRefused(f *fixture) {
 	}
 }
 
-// testSettle: deciding a transaction again changes nothing where the broker has done it.
-func testSettle(f *fixture) {
-	topic, in := f.topic("t", 2), f.topic("in", 1)
-	all := map[string][]int32{topic: {0, 1}}
-	settle := func() *kafkaio.Transactional {
-		p := f.transactional(f.client, "id")
-		f.must(p.Settle(f.ctx, f.outsider().Group, all))
-		return p
+// testSettled: markers that are under way are waited for, by who goes on and by who takes over.
+func testSettled(f *fixture) {
+	in, out := f.topic("in", 1), f.topic("t", 2)
+	p := f.transactional(f.client, "id") // the id's first user
+	f.must(p.Settled(f.ctx))
+	var a, b []string
+	for n := range int64(20) {
+		value := fmt.Sprint(n)
+		f.commit(p, []kafkaio.Output{output(out, 0, value), output(out, 1, value)}, kafkaio.Offset{Topic: in, Offset: n + 1})
+		a, b = append(a, value), append(b, value)
+		switch n % 4 {
+		case 0:
+			f.must(p.Settled(f.ctx))
+			f.wantStable(out, 0)
+			f.wantStable(out, 1)
+		case 1:
+			f.abandon("id", output(out, 0, "open"), output(out, 1, "open"))
+			p = f.transactional(f.client, "id")
+		case 2:
+			p = f.transactional(f.client, "id")
+		case 3: // the next one begins at once
+			continue
+		}
+		f.wantOffset(in, n+1, "")
 	}
-	p := settle() // the id's first user
-	f.wantOffset(in, -1, "")
-	f.commit(p, []kafkaio.Output{output(topic, 0, "a")}, kafkaio.Offset{Topic: in, Offset: 1})
-	p = settle()
-	f.wantOffset(in, 1, "")
-	f.commit(p, []kafkaio.Output{output(topic, 1, "b")}, kafkaio.Offset{Topic: in, Offset: 2})
-	f.abandon("id", output(topic, 0, "open"))
-	p = settle()
-	f.must(p.Settle(f.ctx, f.outsider().Group, all)) // once more is once too often, and does no harm
-	f.wantOffset(in, 2, "")
-	f.commit(p, []kafkaio.Output{output(topic, 0, "c")}, kafkaio.Offset{Topic: in, Offset: 3})
-	settle()
-	f.wantOffset(in, 3, "")
-	f.wantCommitted(topic, []string{"a", "c"}, []string{"b"})
-	if !f.Strict { // it does not tell how a transaction ended: there is nothing to settle
-		return
-	}
-	f.commit(settle(), []kafkaio.Output{output(topic, 0, "d")})
+	f.wantCommitted(out, a, b)
 	older := f.transactional(f.client, "id")
-	f.transactional(f.client, "id")
-	if err := older.Settle(f.ctx, f.outsider().Group, all); !errors.Is(err, kafkaio.ErrFenced) {
-		f.Errorf("a fenced producer settles: %v", err)
+	f.commit(older, []kafkaio.Output{output(out, 0, "last")})
+	f.abandon("id", output(out, 0, "open"))
+	if err := older.Settled(f.ctx); !errors.Is(err, kafkaio.ErrFenced) {
+		f.Errorf("one that was fenced: %v", err)
+	}
+}
+
+// wantStable wants no transaction to be open in a partition.
+func (f *fixture) wantStable(topic string, partition int32) {
+	f.Helper()
+	stable, err := f.client.Offset(f.ctx, topic, partition, kafkaio.Latest)
+	f.must(err)
+	end, err := f.client.Offset(f.ctx, topic, partition, kafkaio.HighWatermark)
+	f.must(err)
+	if stable != end {
+		f.Errorf("%s/%d is stable up to %d, and ends at %d", topic, partition, stable, end)
 	}
 }
 

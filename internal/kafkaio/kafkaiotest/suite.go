@@ -49,7 +49,7 @@ func Run(t *testing.T, b Broker) {
 		{"CommitUndecided", testCommitUndecided},
 		{"CommitRefused", testCommitRefused},
 		{"CommitSettled", testCommitSettled},
-		{"Settle", testSettle},
+		{"Settled", testSettled},
 		{"Fencing", testFencing},
 		{"FencingMidway", testFencingMidway},
 		{"ReadAborted", testReadAborted},
@@ -83,12 +83,13 @@ type fixture struct {
 	ctx    context.Context
 	id     string          // makes the names of topics, groups and transactional ids the test's own
 	client *kafkaio.Client // straight to the broker
+	topics map[string][]int32
 }
 
 func newFixture(t *testing.T, b Broker) *fixture {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	f := &fixture{T: t, Broker: b, ctx: ctx, id: fmt.Sprintf("%s-%x", strings.ReplaceAll(t.Name(), "/", "-"), rand.Uint32())}
+	f := &fixture{T: t, Broker: b, ctx: ctx, id: fmt.Sprintf("%s-%x", strings.ReplaceAll(t.Name(), "/", "-"), rand.Uint32()), topics: make(map[string][]int32)}
 	f.client = f.connect(b.Addr)
 	return f
 }
@@ -125,12 +126,20 @@ func (f *fixture) topic(name string, partitions int, settings ...string) string 
 	if n != partitions {
 		f.Fatalf("topic %s has %d partitions, want %d", spec.Name, n, partitions)
 	}
+	for p := range int32(n) {
+		f.topics[spec.Name] = append(f.topics[spec.Name], p)
+	}
 	return spec.Name
+}
+
+// footprint is all that the test's transactions may touch.
+func (f *fixture) footprint() kafkaio.Footprint {
+	return kafkaio.Footprint{Writes: f.topics, Group: f.outsider().Group, Offsets: f.topics}
 }
 
 func (f *fixture) transactional(c *kafkaio.Client, id string) *kafkaio.Transactional {
 	f.Helper()
-	p, err := c.NewTransactional(f.ctx, f.id+"-"+id)
+	p, err := c.NewTransactional(f.ctx, f.id+"-"+id, f.footprint())
 	f.must(err)
 	return p
 }
