@@ -174,6 +174,9 @@ func (t *Transactional) describe(ctx context.Context) (last lastTransaction, err
 	if err := t.client.coordinated(t.key, code); err != nil {
 		return nothing, err
 	}
+	if last.epoch < 0 { // the id has none yet
+		return nothing, r.whole(x)
+	}
 	return last, r.whole(x)
 }
 
@@ -182,6 +185,7 @@ const transactionalIDNotFound kafka.Error = 105
 // mark writes the end of a transaction to where it is missing, with the own epoch: it is refused where another one has gone on since. Where
 // nothing of the producer is missing any more it writes nothing.
 func (t *Transactional) mark(ctx context.Context, at place, how decision) error {
+	where := at.String()
 	if at.group != "" {
 		in, ours, err := t.offsets(ctx, at.group)
 		if err != nil || !ours {
@@ -189,6 +193,8 @@ func (t *Transactional) mark(ctx context.Context, at place, how decision) error 
 		}
 		at = in
 	}
+	t.client.log.Warn("Kafka has left out the end of a transaction (KAFKA-20734), it is written again",
+		"transactional_id", t.id, "at", where, "decision", how.String())
 	body := appendInt16(appendInt64([]byte{noTags, 2}, t.producer), t.epoch) // an array of one
 	body = append(body, 0)
 	if how == committed {

@@ -140,42 +140,45 @@ func (t *Transactional) takeOver(ctx context.Context) (last decision, err error)
 			return err
 		}
 		t.producer, last = before.producer, before.decision()
-		switch {
-		case t.trusting:
-			return t.init(ctx, noNote, -1, -1)
-		case before.epoch < 0, last == unknown && before.state == "Ongoing": // it is new, or of a producer that leaves no notes
-			if before.epoch < 0 {
-				before.producer = -1 // an id that exists may have no epoch yet
-			}
-			if err := t.init(ctx, noNote, before.producer, before.epoch); err != nil {
+		noteless := before.epoch < 0 || last == unknown && before.state == "Ongoing" // a new id, or of a producer that leaves no notes
+		// After its last epoch an id gets another producer id, which ends nothing of this one.
+		if !noteless && (last == unknown || before.epoch >= math.MaxInt16-1) {
+			if err := t.nothingOpen(ctx, before); err != nil {
 				return err
 			}
-			return kafka.ConcurrentTransactions // another one may have been faster: describe again
-		case last == unknown, before.epoch >= math.MaxInt16-1: // the latter is followed by another producer id, which ends nothing of this one
-			open, err := t.open(ctx)
-			if err != nil {
-				return err
-			}
-			now, err := t.describe(ctx)
-			switch {
-			case err != nil:
-				return err
-			case now != before: // what is open may be another one's
-				return kafka.ConcurrentTransactions
-			case len(open) > 0:
-				return finalError{fmt.Errorf("%s is still open in a transaction that nobody can end any more as it was decided. "+
-					"Aborted (kafka-transactions.sh abort) it does not hold anybody up, but what it holds is lost or doubled if it was committed elsewhere", open[0])}
-			case last == unknown:
+			if last == unknown {
 				last = committed // of nothing
 			}
 		}
 		err = t.init(ctx, note{last, -1}, before.producer, before.epoch)
-		if fencing(err) {
+		switch {
+		case fencing(err):
 			return fmt.Errorf("%w: %w", kafka.ConcurrentTransactions, err) // there is another epoch by now: describe again
+		case err == nil && noteless && !t.trusting:
+			return kafka.ConcurrentTransactions // another one may have been faster: describe again
 		}
 		return err
 	})
 	return last, err
+}
+
+// nothingOpen returns an error when something is open that nobody can end as it was decided, or what was described is over.
+func (t *Transactional) nothingOpen(ctx context.Context, described lastTransaction) error {
+	open, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := t.describe(ctx)
+	switch {
+	case err != nil:
+		return err
+	case now != described: // what is open may be another one's
+		return kafka.ConcurrentTransactions
+	case len(open) > 0:
+		return finalError{fmt.Errorf("%s is still open in a transaction that nobody can end any more as it was decided. "+
+			"Aborted (kafka-transactions.sh abort) it does not hold anybody up, but what it holds is lost or doubled if it was committed elsewhere", open[0])}
+	}
+	return nil
 }
 
 // mend writes the markers that are missing. Others who have described the same epoch may do the same.
@@ -191,8 +194,6 @@ func (t *Transactional) mend(ctx context.Context, last decision) error {
 				if ended[at.String()] {
 					return finalError{fmt.Errorf("%s is still open: another producer, with another transactional id, has it open", at)}
 				}
-				t.client.log.Warn("Kafka has left out the end of a transaction (KAFKA-20734), it is written again",
-					"transactional_id", t.id, "at", at.String(), "decision", last.String())
 				if err := t.mark(ctx, at, last); err != nil {
 					return err
 				}

@@ -187,10 +187,6 @@ func (t *Transactional) addPartitions(ctx context.Context, outputs []Output) err
 		}
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, o.Partition)
 	}
-	return t.add(ctx, req)
-}
-
-func (t *Transactional) add(ctx context.Context, req *addpartitionstotxn.Request) error {
 	if len(req.Topics) == 0 {
 		return nil
 	}
