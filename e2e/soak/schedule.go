@@ -29,6 +29,7 @@ type Fault struct {
 	Target int           // a seat; of Stop and Crash a broker
 	Length time.Duration // until it is over, or the process is back
 	Delay  time.Duration // of Latency
+	After  time.Duration // of Stop and Crash: a window's end by so much, where transactions are under way
 }
 
 // Round are faults that happen together, usually one, after a while in which everything is well.
@@ -59,45 +60,73 @@ func Role(seat int) string {
 
 const session = 6 * time.Second // of the counters' group
 
-// Decks is how many a full run has: 100 kills, 20 each of freezes, broker bounces and broken networks, 20 counters that join
-// and 20 that leave.
+// What a run is made of.
+const (
+	Everything = "everything" // all kinds of faults, many kills of processes among them
+	Restarts   = "restarts"   // brokers killed and stopped; in between a counter joins, and leaves
+)
+
+// Decks is how many a full run has. Of everything: 100 kills, 20 each of freezes, broker bounces and broken networks, 20 counters that
+// join and 20 that leave; of restarts: 20 of each.
 const Decks = 20
 
 // Schedule returns a full run's rounds: the same for the same seed and number of brokers. Whatever its length, a beginning of it
-// has about as much of everything.
-func Schedule(seed uint64, brokers int) (rounds []Round) {
-	random := rand.New(rand.NewPCG(seed, 1))
-	between := func(least, most time.Duration) time.Duration {
-		return least + time.Duration(random.Int64N(int64(most-least)))
-	}
+// has about as much of everything that it is made of.
+func Schedule(of string, seed uint64, brokers int) (rounds []Round) {
+	d := dealer{rand.New(rand.NewPCG(seed, 1)), brokers}
 	for deck := range Decks {
 		var faults []Fault
-		for range 5 {
-			faults = append(faults, Fault{Kind: Kill, Target: random.IntN(guest), Length: between(0, 2*time.Second)})
+		switch of {
+		case Everything:
+			faults = d.everything(deck+int(seed%2), deck+int(seed%3))
+		case Restarts:
+			faults = []Fault{d.bounce(Crash), {Kind: Join, Target: guest}, d.bounce(Stop), {Kind: Leave, Target: guest}}
 		}
-		faults = append(faults,
-			Fault{Kind: Freeze, Target: random.IntN(guest), Length: between(session+500*time.Millisecond, session+3*time.Second)},
-			Fault{Kind: []Kind{Stop, Crash}[(deck+int(seed%2))%2], Target: random.IntN(brokers), Length: between(0, 3*time.Second)},
-			Fault{Kind: []Kind{Cut, Silence, Latency}[(deck+int(seed%3))%3], Target: random.IntN(guest), Length: between(time.Second, 8*time.Second),
-				Delay: between(20*time.Millisecond, 300*time.Millisecond)},
-		)
-		random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
-		// The guest comes and goes somewhere in between, in this order.
-		join := random.IntN(len(faults))
-		leave := join + 1 + random.IntN(len(faults)-join)
-		faults = slices.Insert(faults, join, Fault{Kind: Join, Target: guest})
-		faults = slices.Insert(faults, leave, Fault{Kind: Leave, Target: guest})
 		for _, f := range faults {
 			// One in six comes together with the one before.
 			last := len(rounds) - 1
-			if last >= 0 && random.IntN(6) == 0 && f.Kind != Join && f.Kind != Leave && rounds[last].takes(f) {
+			if last >= 0 && d.IntN(6) == 0 && f.Kind != Join && f.Kind != Leave && rounds[last].takes(f) {
 				rounds[last].Faults = append(rounds[last].Faults, f)
 				continue
 			}
-			rounds = append(rounds, Round{Before: between(0, 1500*time.Millisecond), Faults: []Fault{f}})
+			rounds = append(rounds, Round{Before: d.between(0, 1500*time.Millisecond), Faults: []Fault{f}})
 		}
 	}
 	return rounds
+}
+
+// dealer decides by chance.
+type dealer struct {
+	*rand.Rand
+	brokers int
+}
+
+func (d dealer) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(d.Int64N(int64(most-least)))
+}
+
+// bounce is a broker that goes away after a window's end, while transactions are under way, and comes back.
+func (d dealer) bounce(kind Kind) Fault {
+	return Fault{Kind: kind, Target: d.IntN(d.brokers), Length: d.between(0, 3*time.Second), After: d.between(0, 400*time.Millisecond)}
+}
+
+// everything is a deck of all kinds; those of which there is one in two or three are chosen by numbers.
+func (d dealer) everything(broker, network int) (faults []Fault) {
+	for range 5 {
+		faults = append(faults, Fault{Kind: Kill, Target: d.IntN(guest), Length: d.between(0, 2*time.Second)})
+	}
+	faults = append(faults,
+		Fault{Kind: Freeze, Target: d.IntN(guest), Length: d.between(session+500*time.Millisecond, session+3*time.Second)},
+		d.bounce([]Kind{Stop, Crash}[broker%2]),
+		Fault{Kind: []Kind{Cut, Silence, Latency}[network%3], Target: d.IntN(guest), Length: d.between(time.Second, 8*time.Second),
+			Delay: d.between(20*time.Millisecond, 300*time.Millisecond)},
+	)
+	d.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	// The guest comes and goes somewhere in between, in this order.
+	join := d.IntN(len(faults))
+	leave := join + 1 + d.IntN(len(faults)-join)
+	faults = slices.Insert(faults, join, Fault{Kind: Join, Target: guest})
+	return slices.Insert(faults, leave, Fault{Kind: Leave, Target: guest})
 }
 
 // takes tells whether a fault can happen together with those of a round: not two of one process, and not two brokers at once,
@@ -124,6 +153,9 @@ func (f Fault) String() string {
 	}
 	if f.Kind == Latency {
 		text += fmt.Sprintf(" by %d ms each way", f.Delay.Milliseconds())
+	}
+	if f.broker() {
+		text += fmt.Sprintf(", %d ms after a window's end", f.After.Milliseconds())
 	}
 	return text
 }

@@ -11,15 +11,17 @@ import (
 // Settings are those of one run.
 type Settings struct {
 	Duration time.Duration // of the whole run, about; 0: until the schedule's end
+	Schedule string        // Everything or Restarts
 	Seed     uint64
 	Brokers  int
 	Rate     float64 // lines a second of all producers together
 }
 
-// SettingsFrom reads them from the environment: SOAK is full or a duration, SOAK_SEED repeats a schedule, SOAK_BROKERS is how
-// many brokers there are (3 where there are 4 processors, else 1), SOAK_RATE how many lines are published a second.
+// SettingsFrom reads them from the environment: SOAK is full or a duration, SOAK_SCHEDULE what breaks (everything, if not set),
+// SOAK_SEED repeats a schedule, SOAK_BROKERS is how many brokers there are (3 where there are 4 processors, else 1), SOAK_RATE how
+// many lines are published a second.
 func SettingsFrom(getenv func(string) string) (s Settings, err error) {
-	s = Settings{Seed: uint64(rand.Uint32()), Brokers: 1, Rate: 66_000}
+	s = Settings{Schedule: Everything, Seed: uint64(rand.Uint32()), Brokers: 1, Rate: 66_000}
 	if runtime.NumCPU() >= 4 {
 		s.Brokers = 3
 	}
@@ -27,6 +29,11 @@ func SettingsFrom(getenv func(string) string) (s Settings, err error) {
 	if text := getenv("SOAK"); text != "full" {
 		if s.Duration, err = time.ParseDuration(text); err != nil || s.Duration <= 0 {
 			return s, wrong("SOAK", text, "full or a duration such as 2m")
+		}
+	}
+	if text := getenv("SOAK_SCHEDULE"); text != "" {
+		if s.Schedule = text; text != Everything && text != Restarts {
+			return s, wrong("SOAK_SCHEDULE", text, Everything+" or "+Restarts)
 		}
 	}
 	if text := getenv("SOAK_SEED"); text != "" {
