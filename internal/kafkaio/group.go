@@ -12,9 +12,14 @@ import (
 
 const (
 	heartbeatInterval = 200 * time.Millisecond
-	sessionTimeout    = 6 * time.Second // the least that a broker allows by default
-	rebalanceTimeout  = 15 * time.Second
-	leaveTimeout      = 3 * time.Second
+	// For so long after it began a generation is likely to be over soon, because a member gives up what others wait for; it is noticed
+	// with heartbeats so close.
+	youngGeneration = 2 * time.Second
+	youngInterval   = 50 * time.Millisecond
+
+	sessionTimeout   = 6 * time.Second // the least that a broker allows by default
+	rebalanceTimeout = 15 * time.Second
+	leaveTimeout     = 3 * time.Second
 )
 
 // ErrInconsistentGroup: the group's members use another protocol (error 23).
@@ -203,7 +208,14 @@ func (a *Assignment) beat() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for sleep(ctx, heartbeatInterval) == nil {
+		began := time.Now()
+		interval := func() time.Duration {
+			if time.Since(began) < youngGeneration {
+				return youngInterval
+			}
+			return heartbeatInterval
+		}
+		for sleep(ctx, interval()) == nil {
 			err := a.client.heartbeat(ctx, a.Generation)
 			if err == nil {
 				continue
