@@ -203,7 +203,7 @@ func (f *Fetched) nextBatch() bool {
 		}
 		attributes := binary.BigEndian.Uint16(h[offAttributes:])
 		f.base = int64(binary.BigEndian.Uint64(h[offBaseOffset:]))
-		f.next = f.base + int64(int32(binary.BigEndian.Uint32(h[offLastOffsetDelta:]))) + 1
+		f.next = afterBatch(h)
 		producerID := int64(binary.BigEndian.Uint64(h[offProducerID:]))
 
 		for len(f.aborted) > 0 && f.aborted[0].firstOffset <= f.base {
@@ -234,6 +234,25 @@ func (f *Fetched) nextBatch() bool {
 		return true
 	}
 	return false
+}
+
+// end returns the offset behind the batches that are not walked yet.
+func (f *Fetched) end() int64 {
+	end := f.position
+	for b := f.rest; len(b) >= batchHeader; {
+		size := int(int32(binary.BigEndian.Uint32(b[offLength:]))) + offLeaderEpoch
+		if size < batchHeader || size > len(b) {
+			break
+		}
+		end = max(end, afterBatch(b))
+		b = b[size:]
+	}
+	return end
+}
+
+// afterBatch returns the offset behind the batch that begins with b.
+func afterBatch(b []byte) int64 {
+	return int64(binary.BigEndian.Uint64(b[offBaseOffset:])) + int64(int32(binary.BigEndian.Uint32(b[offLastOffsetDelta:]))) + 1
 }
 
 // varint decodes a zigzag varint and returns how many bytes it took, ≤ 0 when there is none.

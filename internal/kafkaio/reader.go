@@ -25,7 +25,8 @@ type Position struct {
 }
 
 // Reader reads the committed data of a set of partitions (isolation level read_committed): one fetch under way for each
-// broker that leads some of them, so a broker that is away does not hold up the others. It belongs to one goroutine.
+// broker that leads some of them, so a broker that is away does not hold up the others. While its caller walks what was fetched, what
+// comes after is fetched already, where it is there. It belongs to one goroutine.
 type Reader struct {
 	client     *Client
 	ctx        context.Context
@@ -45,6 +46,8 @@ type partition struct {
 	fetching bool
 	paused   bool
 	asked    int64     // position in the last fetch
+	end      int64     // where what it brought ends; −1: unknown
+	walked   bool      // what the one before brought was walked to its end
 	due      time.Time // not fetched again before
 	waiting  waiting
 }
@@ -72,6 +75,7 @@ func (c *Client) NewReader(positions []Position) *Reader {
 		name := fmt.Sprintf("fetch %s/%d", p.Topic, p.Partition)
 		r.partitions = append(r.partitions, &partition{
 			Fetched: Fetched{Topic: p.Topic, Partition: p.Partition, position: p.Offset},
+			end:     -1,
 			waiting: waiting{log: c.log, operation: name},
 		})
 	}
@@ -89,6 +93,7 @@ func (r *Reader) Seek(topic string, number int32, offset int64) {
 	for _, p := range r.partitions {
 		if p.Topic == topic && p.Partition == number {
 			p.position, p.err, p.rest, p.left, p.next = offset, nil, nil, 0, 0
+			p.end = -1
 		}
 	}
 }
@@ -112,7 +117,7 @@ func (r *Reader) Poll(ctx context.Context, maxWait time.Duration) ([]*Fetched, e
 	}
 	r.returned, r.fetched = r.returned[:0], r.fetched[:0]
 
-	if err := r.send(ctx, maxWait); err != nil {
+	if err := r.send(ctx, maxWait, false); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -146,13 +151,16 @@ func (r *Reader) Poll(ctx context.Context, maxWait time.Duration) ([]*Fetched, e
 				continue
 			default:
 			}
+			if slices.ContainsFunc(r.partitions, (*partition).more) {
+				_ = r.send(ctx, 0, true) // or with the next Poll, which says why not
+			}
 			return r.fetched, nil
 		}
 	}
 }
 
-// send asks every leader that has no fetch under way.
-func (r *Reader) send(ctx context.Context, maxWait time.Duration) error {
+// send asks every leader that has no fetch under way; ahead: those that have more of what was just fetched, for what comes behind it.
+func (r *Reader) send(ctx context.Context, maxWait time.Duration, ahead bool) error {
 	var fetches []*fetch
 	var leaders []int32
 	var topic string
@@ -187,9 +195,15 @@ func (r *Reader) send(ctx context.Context, maxWait time.Duration) error {
 		fetches[i].partitions = append(fetches[i].partitions, p)
 	}
 	for _, f := range fetches {
+		if ahead && !slices.ContainsFunc(f.partitions, (*partition).more) {
+			continue
+		}
 		r.inflight[f.leader] = true
 		for _, p := range f.partitions {
 			p.fetching, p.asked = true, p.position
+			if ahead {
+				p.asked = max(p.asked, p.end)
+			}
 		}
 		f.exchange = &exchange{key: protocol.Fetch, version: fetchVersion, broker: f.leader, request: [][]byte{f.encode(maxWait)}}
 		if n := len(r.spare); n > 0 {
@@ -227,7 +241,7 @@ func (f *fetch) encode(maxWait time.Duration) []byte {
 		for _, p := range f.partitions[i:end] {
 			b = appendInt32(b, p.Partition)
 			b = appendInt32(b, -1) // leader epoch: unknown
-			b = appendInt64(b, p.position)
+			b = appendInt64(b, p.asked)
 			b = appendInt64(b, -1) // log start offset: a follower's
 			b = appendInt32(b, partitionMaxBytes)
 		}
@@ -312,7 +326,8 @@ func (r *Reader) partition(ctx context.Context, c *cursor, f *fetch, topic strin
 	c.int32() // preferred read replica
 	p.rest = c.bytes()
 	p.left, p.next, p.err = 0, 0, nil
-	if p.position != p.asked { // Seek came in between
+	p.walked, p.end = p.position == p.end, -1
+	if p.position != p.asked { // Seek came in between, or not all was walked of what came before
 		p.rest = nil
 		return nil
 	}
@@ -321,6 +336,7 @@ func (r *Reader) partition(ctx context.Context, c *cursor, f *fetch, topic strin
 	switch {
 	case code == 0:
 		p.waiting.over()
+		p.end = p.Fetched.end()
 	case code == kafka.OffsetOutOfRange: // the answer does not say what the range is
 		start, err := r.client.Offset(ctx, topic, number, Earliest)
 		if err != nil {
@@ -340,6 +356,11 @@ func (r *Reader) partition(ctx context.Context, c *cursor, f *fetch, topic strin
 	}
 	r.fetched = append(r.fetched, &p.Fetched)
 	return nil
+}
+
+// more tells whether there is more behind what was just fetched, for a caller who walks all of it.
+func (p *partition) more() bool {
+	return p.walked && p.end > p.position && p.end < p.LastStable
 }
 
 // Lag is how far the log goes beyond the position, in offsets.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -266,6 +268,85 @@ func testReadPartly(f *fixture) {
 	}
 	if want := []string{"a", "b", "c", "d", "e", "f"}; !slices.Equal(got, want) {
 		f.Errorf("read %q, want %q", got, want)
+	}
+}
+
+// backlog fills partition 0 of a topic with 12 batches of 700 kB, six times what a fetch brings, and returns how many records that are.
+func (f *fixture) backlog(topic string) (records int64) {
+	f.Helper()
+	p := f.producer(f.client, topic)
+	for range 12 {
+		values := slices.Repeat([]string{strings.Repeat("x", 70_000)}, 10)
+		records += int64(len(values))
+		f.send(p, 0, values...)
+	}
+	return records
+}
+
+// testReadAhead: while a caller walks what was fetched, what comes after is fetched already; a partition that has no more is asked, too.
+func testReadAhead(f *fixture) {
+	topic := f.topic("t", 2)
+	end := f.backlog(topic)
+	c, proxy := f.behind()
+	r := c.NewReader([]kafkaio.Position{{Topic: topic}, {Topic: topic, Partition: 1}})
+	defer r.Close()
+	next, ahead, idle := int64(0), 0, 0
+	for returned := 1; next < end; returned++ {
+		fetched, err := r.Poll(f.ctx, 20*time.Second)
+		f.must(err)
+		for _, one := range fetched {
+			if one.Partition == 1 && one.CaughtUp() {
+				idle++
+			}
+			for rec := (kafkaio.Record{}); one.Next(&rec); next++ {
+				if one.Partition != 0 || rec.Offset != next {
+					f.Fatalf("read offset %d of partition %d, want %d of 0", rec.Offset, one.Partition, next)
+				}
+			}
+			f.must(one.Err())
+		}
+		if returned == 1 || next == end { // before, nobody knew that the caller walks all of it; then there is nothing to fetch
+			continue
+		}
+		for requests := 0; requests <= returned && f.ctx.Err() == nil; time.Sleep(time.Millisecond) {
+			requests, _ = proxy.counts(protocol.Fetch)
+		}
+		f.must(f.ctx.Err())
+		ahead++
+	}
+	if ahead < 2 || idle < ahead {
+		f.Errorf("%d fetches ahead, %d times nothing was found in the partition without records", ahead, idle)
+	}
+}
+
+// testReadAheadInVain: who does not walk all of what was fetched, or goes elsewhere, gets the records from there.
+func testReadAheadInVain(f *fixture) {
+	topic := f.topic("t", 1)
+	end := f.backlog(topic)
+	r := f.client.NewReader([]kafkaio.Position{{Topic: topic}})
+	defer r.Close()
+	random := rand.New(rand.NewPCG(1, 1))
+	next := int64(0)
+	for range 60 {
+		fetched, err := r.Poll(f.ctx, 20*time.Millisecond)
+		f.must(err)
+		for _, one := range fetched {
+			most := int64(math.MaxInt64) // all, mostly
+			if random.IntN(4) == 0 {
+				most = random.Int64N(20)
+			}
+			for rec := (kafkaio.Record{}); most > 0 && one.Next(&rec); most-- {
+				if rec.Offset != next {
+					f.Fatalf("read offset %d, want %d", rec.Offset, next)
+				}
+				next++
+			}
+			f.must(one.Err())
+		}
+		if next == end || random.IntN(4) == 0 {
+			next = random.Int64N(end)
+			r.Seek(topic, 0, next)
+		}
 	}
 }
 

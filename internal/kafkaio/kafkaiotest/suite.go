@@ -57,6 +57,8 @@ func Run(t *testing.T, b Broker) {
 		{"ReadSeveral", testReadSeveral},
 		{"ReadPaused", testReadPaused},
 		{"ReadPartly", testReadPartly},
+		{"ReadAhead", testReadAhead},
+		{"ReadAheadInVain", testReadAheadInVain},
 		{"ReadLargeBatch", testReadLargeBatch},
 		{"LongPoll", testLongPoll},
 		{"OutOfRange", testOutOfRange},
