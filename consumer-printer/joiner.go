@@ -50,6 +50,7 @@ type Joiner struct {
 	page    *pageKeeper // what is kept for the page besides; nil: nothing
 	over    int64       // end of the newest window that is over
 	open    []*window   // the others of which something was seen, by end
+	most    int         // windows that may be open; see CountsAhead
 	counts  []rowLog    // what is known of word-counts/q
 	batches []int64     // end of the newest window that batches/q has shown
 }
@@ -87,7 +88,7 @@ type share struct {
 // NewJoiner returns a Joiner for topics of that many partitions, which yields the windows that end after a time (milliseconds since
 // the epoch, or FromBeginning) with the first limit words (0: all) of each.
 func NewJoiner(partitions, limit int, after int64) *Joiner {
-	j := &Joiner{limit: limit, over: after, counts: make([]rowLog, partitions), batches: make([]int64, partitions)}
+	j := &Joiner{limit: limit, over: after, most: mostOpen, counts: make([]rowLog, partitions), batches: make([]int64, partitions)}
 	for q := range partitions {
 		j.counts[q].newest, j.batches[q] = math.MinInt64, math.MinInt64
 	}
@@ -168,6 +169,20 @@ func (j *Joiner) Cut(q int32) {
 // CaughtUp tells that at a time nothing was left in word-counts/q that has not been taken in, not even of an open transaction.
 func (j *Joiner) CaughtUp(q int32, at time.Time) {
 	j.counts[q].readAt = at
+}
+
+// mostOpen is how many windows are put together at a time while there are later ones: they take memory, half a KiB each besides their words.
+const mostOpen = 1000
+
+// CountsAhead tells whether word-counts/q has shown so many windows more than others that it need not be read on before some are over. It has
+// then shown all that it has of the oldest open one: who does as this says waits for nobody in vain.
+func (j *Joiner) CountsAhead(q int32) bool { return j.ahead(j.counts[q].newest) }
+
+// BatchesAhead is the same for batches/q.
+func (j *Joiner) BatchesAhead(q int32) bool { return j.ahead(j.batches[q]) }
+
+func (j *Joiner) ahead(newest int64) bool {
+	return len(j.open) > j.most && newest > j.open[j.most].end
 }
 
 // Next returns the next window in order of time that is complete, or that can no longer be completed (see Batch.Cut).

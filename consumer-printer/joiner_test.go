@@ -64,6 +64,9 @@ func TestAnySchedule(t *testing.T) {
 		limit := random.IntN(5)
 		retention := seed%2 == 1
 		r := read(newLogs(random), limit, FromBeginning)
+		if r.holds = seed%3 == 1; r.holds {
+			r.joiner.most = int(seed % 4)
+		}
 		r.run(random.IntN(400), retention)
 		early := len(r.results)
 		r.finish()
@@ -83,6 +86,47 @@ func TestAnySchedule(t *testing.T) {
 	}
 	if shown < 10000 || cut < 1000 {
 		t.Errorf("%d windows shown, %d cut: too few to mean anything", shown, cut)
+	}
+}
+
+// However many windows the topics hold, few are open at a time, and nobody waits in vain, not even for a partition that is away for long.
+func TestAhead(t *testing.T) {
+	const windows, fetch = 5000, 300
+	j := NewJoiner(2, 1, FromBeginning)
+	j.most = 100
+	var batches, counts [2]int // read of each partition
+	shown, most := 0, 0
+	for round := 0; shown < windows; round++ {
+		if round > 100*windows {
+			t.Fatalf("%d windows shown; batches read to %v, counts to %v", shown, batches, counts)
+		}
+		for q := range int32(2) {
+			away := q == 1 && round < 200
+			for range fetch {
+				if n := batches[q]; !away && n < windows && !j.BatchesAhead(q) {
+					batches[q]++
+					if err := j.Batch(q, testBatch(testEnd+5000*int64(n), int(q), 2, 1, 1), 0, tick(1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if n := counts[q]; n < windows && !j.CountsAhead(q) { // windows with many words: a fetch is one window's
+				counts[q]++
+				if err := j.Count(q, testRow(testEnd+5000*int64(n), "word", 1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		most = max(most, len(j.open))
+		for b, ok := j.Next(); ok; b, ok = j.Next() {
+			if want := testEnd + 5000*int64(shown); b.WindowEnd != want || b.Cut != "" || b.Words != 2 {
+				t.Fatalf("showed %+v, want %d", b, want)
+			}
+			shown++
+		}
+	}
+	if most > j.most+2 { // with fetches of several windows a fetch more
+		t.Errorf("%d windows were open", most)
 	}
 }
 

@@ -154,6 +154,7 @@ type reading struct {
 	records []map[int64]wire.Batch // window end → record taken in, by partition
 	results []Batch
 	err     error
+	holds   bool // what is ahead waits
 }
 
 func read(l *logs, limit int, after int64) *reading {
@@ -171,6 +172,9 @@ const writing = 7
 func tick(n int64) time.Time { return time.Unix(0, n) }
 
 func (r *reading) readCounts(q int) {
+	if r.holds && r.joiner.CountsAhead(int32(q)) {
+		return
+	}
 	caughtUp := r.counts[q].step(r.logs, func() { r.joiner.Cut(int32(q)) }, func(row wire.CountRow) {
 		r.rows[q][row.WindowEnd]++
 		if err := r.joiner.Count(int32(q), &row); err != nil && r.err == nil {
@@ -183,6 +187,9 @@ func (r *reading) readCounts(q int) {
 }
 
 func (r *reading) readBatches(q int) {
+	if r.holds && r.joiner.BatchesAhead(int32(q)) {
+		return
+	}
 	r.batches[q].step(r.logs, func() {}, func(b wire.Batch) {
 		r.records[q][b.WindowEnd.UnixMilli()] = b
 		if err := r.joiner.Batch(int32(q), b, b.ClosedAt.UnixMilli()+writing, tick(r.now)); err != nil && r.err == nil {
@@ -235,6 +242,9 @@ func (r *reading) finish() {
 			r.now++
 			r.readBatches(q)
 			r.readCounts(q)
+		}
+		if r.holds {
+			r.collect()
 		}
 	}
 	r.collect()

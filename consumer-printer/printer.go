@@ -153,6 +153,15 @@ func (p *printer) follow(ctx context.Context, s start) error {
 		if err := p.show(ctx); err != nil {
 			return err
 		}
+		p.hold()
+	}
+}
+
+// hold lets partitions wait that are too far ahead of the others.
+func (p *printer) hold() {
+	for q := range int32(p.partitions) {
+		p.reader.Pause(p.cfg.CountsTopic, q, p.joiner.CountsAhead(q))
+		p.reader.Pause(p.cfg.BatchesTopic, q, p.joiner.BatchesAhead(q))
 	}
 }
 
@@ -167,7 +176,7 @@ func (p *printer) checkTopics(ctx context.Context) error {
 		return err
 	}
 	if counts != batches {
-		return fmt.Errorf("topic %s has %d partitions and topic %s has %d: they are not one counter group's; set --counts-topic and --batches-topic to two that are",
+		return service.Usagef("topic %s has %d partitions and topic %s has %d: they are not one counter group's; set --counts-topic and --batches-topic to two that are",
 			p.cfg.CountsTopic, counts, p.cfg.BatchesTopic, batches)
 	}
 	p.partitions = counts

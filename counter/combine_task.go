@@ -42,11 +42,11 @@ type input struct {
 
 // run is one attempt: from the committed state until ctx ends; then it commits what it has read.
 func (t *combineTask) run(ctx context.Context) error {
+	defer t.forget()
 	if err := t.start(ctx); err != nil {
 		return err
 	}
 	defer t.reader.Close()
-	defer t.forget()
 	fruitless := false // the last look at partitions that are due found nothing
 	for {
 		if ctx.Err() != nil {

@@ -5,7 +5,7 @@
 // does in a Spark Streaming job, over Kafka's partitions, consumer group and transactions.
 //
 // A line goes lines → combine (a slot's lines added up by window) → shuffle topic → reduce (a partition's words summed
-// by window) → word-counts and batches. See DESIGN in docs/architecture.md, and docs/delivery.md for why nothing is
+// by window) → word-counts and batches. See docs/architecture.md, and docs/delivery.md for why nothing is
 // lost or doubled.
 //
 // Metrics, all with the prefix wordcount_counter_:
@@ -165,7 +165,11 @@ func (j *job) topics(ctx context.Context, client *kafkaio.Client) error {
 			return err
 		}
 		j.maxBatch[topic] = settings.MaxMessageBytes
-		if topic == cfg.LinesTopic && !settings.LogAppendTime {
+		switch {
+		case settings.LogAppendTime:
+		case topic != cfg.LinesTopic: // the time of what is written there is how a counter knows the broker's
+			return service.Usagef("topic %s has message.timestamp.type=CreateTime, and must have LogAppendTime: set it (kafka-configs.sh --alter), or name another topic", topic)
+		default:
 			j.createTime = true
 			j.log.Warn("the lines topic has message.timestamp.type=CreateTime: windows follow the times that producers gave their records", "topic", topic)
 		}

@@ -65,7 +65,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		watermark: f.NewGaugeVec(prometheus.GaugeOpts{Name: "wordcount_counter_watermark_timestamp_seconds",
 			Help: "Committed watermark of the slot that reads a lines partition, in seconds since the epoch."}, []string{"partition"}),
 		lag: f.NewGaugeVec(prometheus.GaugeOpts{Name: "wordcount_counter_lag_lines",
-			Help: "Offsets of a lines partition that are not counted and committed yet."}, []string{"partition"}),
+			Help: "Offsets of a lines partition that are not read yet."}, []string{"partition"}),
 		transactions: f.NewCounterVec(prometheus.CounterOpts{Name: "wordcount_counter_transactions_total",
 			Help: "Transactions by stage (combine, reduce) and outcome (committed, aborted, fenced, stale)."}, []string{"stage", "outcome"}),
 		transaction: f.NewHistogramVec(service.LatencyHistogram(prometheus.HistogramOpts{Name: "wordcount_counter_transaction_seconds",

@@ -12,7 +12,8 @@ import (
 // When a combine task commits, and when it waits for the reduces: the policy, apart from the loop.
 const (
 	flushAge = 5 * time.Second // after the last transaction lines are committed, whatever the interval
-	// But so long before and after a window should close that waits for the transaction that closes it, which one just before would hold up.
+	// But not so near to the moment in which a window should close: those lines come with the transaction that closes it, which would have to
+	// wait for one that began just before.
 	closing    = time.Second
 	earlyFlush = 100 * time.Millisecond
 	// While more lines wait to be read, the windows that close in this time share a transaction.

@@ -13,7 +13,7 @@ import (
 
 const (
 	watchPartitions = 5 * time.Second // so long a partition that was added may go unnoticed
-	settled         = time.Second     // a generation that gives nothing and lasts so long is not on the way to one that does
+	standbyAfter    = time.Second     // a generation that gives nothing and lasts so long is not on the way to one that does
 )
 
 // slotWork is a slot's two tasks at work.
@@ -52,6 +52,7 @@ func (j *job) count(ctx context.Context, group membership) error {
 			j.log.Warn("the group has put this counter out and gives its slots to others; it joins again as a new member", "group", j.cfg.Group)
 			j.stop(work)
 			clear(work)
+			j.metrics.behind.Set(0)
 			continue
 		case errors.Is(err, kafkaio.ErrInconsistentGroup):
 			return otherSettings(fmt.Sprintf("the counters of group %s run with another --batch-interval, --tokenizer, --report-empty or number of shuffle partitions than this one (%s)",
@@ -108,6 +109,9 @@ func (j *job) take(ctx context.Context, work map[int32]*slotWork, next assignmen
 		}
 	}
 	j.stop(over)
+	if len(work) == 0 {
+		j.metrics.behind.Set(0)
+	}
 	n, err := j.broker.Partitions(ctx, j.cfg.LinesTopic)
 	if err != nil {
 		return gaveUp, err
@@ -144,9 +148,6 @@ func (j *job) stop(work map[int32]*slotWork) {
 			<-stage(w).done
 		}
 	}
-	if len(work) > 0 {
-		j.metrics.behind.Set(0) // with the next window, if there are slots, it is known again
-	}
 }
 
 // owned returns the partitions of the slots at work.
@@ -162,7 +163,7 @@ func (j *job) owned(work map[int32]*slotWork) map[string][]int32 {
 // await waits for ctx's end, or for a lines partition that should be this counter's and was not assigned to it.
 func (j *job) await(ctx context.Context, here assignment) {
 	slots := here.partitions[j.cfg.shuffleTopic()]
-	if len(slots) == 0 && pause(ctx, settled) == nil {
+	if len(slots) == 0 && pause(ctx, standbyAfter) == nil {
 		j.log.Info("standing by: every slot is another counter's, and one that leaves is replaced at once", "slots", j.partitions)
 	}
 	for !j.madeAnew(ctx) && pause(ctx, watchPartitions) == nil {

@@ -145,6 +145,28 @@ func TestLinesDeletedAndMadeAnew(t *testing.T) {
 	}
 }
 
+// A topic of the counter's in which records carry their producers' times: the counter cannot tell the broker's time by it.
+func TestTopicsWithProducersTimes(t *testing.T) {
+	p := NewPipeline(t, programs, realKafka(t).Address, time.Second, "space")
+	admin, ctx := p.admin()
+	p.CreateLines(2)
+	for _, topic := range []string{p.Shuffle, p.Counts, p.Batches} {
+		if _, err := admin.CreateTopic(ctx, 2, 1, map[string]*string{"message.timestamp.type": pointer("CreateTime")}, topic); err != nil {
+			t.Fatal(err)
+		}
+		refuses(t, p.Counter(), 2, "topic "+topic, "must have LogAppendTime")
+		if _, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Name: "message.timestamp.type", Value: pointer("LogAppendTime")}}, topic); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Publish("one", "two")
+	counter := p.Counter()
+	p.Watch.Lines(2)
+	p.Watch.Counted(20 * time.Second)
+	counter.Stop()
+	p.Watch.Check()
+}
+
 // A topic's limit for batches that is less than the counter's blocks: it writes smaller ones. A word's record beyond it cannot be
 // written, and the counter says which setting to raise.
 func TestSmallMaxMessageBytes(t *testing.T) {

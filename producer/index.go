@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// index finds the lines of a file that is too large for memory: it keeps the offset of every k-th line that is not blank,
+// index finds the lines of a file that is not held in memory: it keeps the offset of every k-th line that is not blank,
 // where k is the least power of two for which the offsets are few enough.
 type index struct {
 	offsets []int64

@@ -45,8 +45,8 @@ type pipeline struct {
 	bytes  atomic.Int64
 }
 
-// run publishes until the count is reached, the source ends, something fails, or ctx is over; lines that were chosen are
-// then still sent, for p.flushTime at most. The error is nil only when every line that was chosen is acknowledged.
+// run publishes until the count is reached, the source ends, something fails, or ctx is over. Lines that were chosen are
+// then still sent: in the last two cases for p.flushTime at most, else until Kafka has them. The error is nil only when every line that was chosen is acknowledged.
 func (p *pipeline) run(ctx context.Context) error {
 	choosing, stop := context.WithCancel(ctx)
 	defer stop()

@@ -45,7 +45,11 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	if err := source.Limit(kafka.MaxBatchBytes() - kafkaio.BatchOverhead - kafkaio.RecordOverhead); err != nil {
+	room := kafka.MaxBatchBytes() - kafkaio.BatchOverhead - kafkaio.RecordOverhead
+	if room < 1 {
+		return fmt.Errorf("topic %s takes no line at all: its max.message.bytes is %d; raise it (1 MiB is Kafka's default)", cfg.LinesTopic, kafka.MaxBatchBytes())
+	}
+	if err := source.Limit(room); err != nil {
 		return err
 	}
 

@@ -196,6 +196,17 @@ func TestLineTooLongForTheTopic(t *testing.T) {
 	}
 }
 
+func TestTopicForNoLine(t *testing.T) {
+	b := startBroker(t)
+	if err := b.CreateTopic("lines", 1, map[string]string{"max.message.bytes": "90"}); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, _ := config(t, b, write(t, "a\n"))
+	if err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "max.message.bytes is 90; raise it") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestReadyOnceConnected(t *testing.T) {
 	b := startBroker(t)
 	b.SetReachable(false)

@@ -66,9 +66,6 @@ func NewClient(cfg Config) *Client {
 	}
 }
 
-// Config returns what the client was made with.
-func (c *Client) Config() Config { return c.cfg }
-
 // Close closes the idle connections; those in use close when their answer is in.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 

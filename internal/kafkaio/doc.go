@@ -6,6 +6,6 @@
 // and Writer are not used: they return aborted records, lose the broker's append time, and cost an object a record.
 //
 // Every call retries by itself what a broker that is away, restarting or moving answers, with back-off, until its
-// context ends, and says so in the log once it lasts. Errors that come back are final: they name the operation and the
-// object.
+// context ends, and says so in the log once it lasts, unless its comment says that it is one try, or bounded. Errors that come back name
+// the operation and the object; they are final, but for those of Transactional, which say how to go on.
 package kafkaio

@@ -26,8 +26,8 @@ const (
 
 const offsetsTopic = "__consumer_offsets"
 
-// place is where a transaction has written and has not ended: a partition, or the offsets of a group.
-type place struct {
+// unended is where a transaction has written and has not ended: a partition, or the offsets of a group.
+type unended struct {
 	group            string // empty: the partition
 	topic            string
 	partition        int32
@@ -35,7 +35,7 @@ type place struct {
 	coordinatorEpoch int32
 }
 
-func (p place) String() string {
+func (p unended) String() string {
 	at := fmt.Sprintf("%s/%d", p.topic, p.partition)
 	if p.group != "" {
 		return fmt.Sprintf("the offset of group %s for %s", p.group, at)
@@ -44,7 +44,7 @@ func (p place) String() string {
 }
 
 // open returns where something is open of the producer, of whichever transaction.
-func (t *Transactional) open(ctx context.Context) (open []place, err error) {
+func (t *Transactional) open(ctx context.Context) (open []unended, err error) {
 	if t.trusting || t.producer < 0 {
 		return nil, nil
 	}
@@ -62,7 +62,7 @@ func (t *Transactional) open(ctx context.Context) (open []place, err error) {
 		}
 	}
 	var mu sync.Mutex
-	found := func(p place) {
+	found := func(p unended) {
 		mu.Lock()
 		defer mu.Unlock()
 		open = append(open, p)
@@ -79,7 +79,7 @@ func (t *Transactional) open(ctx context.Context) (open []place, err error) {
 }
 
 // openRecords asks the leader of partitions for open transactions of the producer.
-func (t *Transactional) openRecords(ctx context.Context, leader int32, partitions map[string][]int32, found func(place)) error {
+func (t *Transactional) openRecords(ctx context.Context, leader int32, partitions map[string][]int32, found func(unended)) error {
 	x := &exchange{key: describeProducers, broker: leader, request: [][]byte{append(appendCompactPartitions([]byte{noTags}, partitions), noTags)}}
 	if err := t.client.send(ctx, x, requestTimeout); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (t *Transactional) openRecords(ctx context.Context, leader int32, partition
 	r := flexible(x.response)
 	r.int32() // throttle time
 	for range r.compactCount() {
-		at := place{topic: r.compactString(), leader: leader}
+		at := unended{topic: r.compactString(), leader: leader}
 		for range r.compactCount() {
 			at.partition = r.int32()
 			code, message := r.int16(), r.compactString()
@@ -111,7 +111,7 @@ func (t *Transactional) openRecords(ctx context.Context, leader int32, partition
 }
 
 // openOffsets asks the group's coordinator for offsets that a transaction holds.
-func (t *Transactional) openOffsets(ctx context.Context, found func(place)) error {
+func (t *Transactional) openOffsets(ctx context.Context, found func(unended)) error {
 	key := groupKey(t.footprint.Group)
 	body := appendCompactPartitions(appendCompactString([]byte{noTags}, t.footprint.Group), t.footprint.Offsets)
 	body = append(body, 1, noTags) // require_stable
@@ -123,7 +123,7 @@ func (t *Transactional) openOffsets(ctx context.Context, found func(place)) erro
 	r := flexible(x.response)
 	r.int32() // throttle time
 	for range r.compactCount() {
-		at := place{group: t.footprint.Group, topic: r.compactString()}
+		at := unended{group: t.footprint.Group, topic: r.compactString()}
 		for range r.compactCount() {
 			at.partition = r.int32()
 			r.take(8 + 4) // offset, leader epoch
@@ -184,7 +184,7 @@ const transactionalIDNotFound kafka.Error = 105
 
 // mark writes the end of a transaction to where it is missing, with the own epoch: it is refused where another one has gone on since. Where
 // nothing of the producer is missing any more it writes nothing.
-func (t *Transactional) mark(ctx context.Context, at place, how decision) error {
+func (t *Transactional) mark(ctx context.Context, at unended, how decision) error {
 	where := at.String()
 	if at.group != "" {
 		in, ours, err := t.offsets(ctx, at.group)
@@ -232,7 +232,7 @@ func (t *Transactional) mark(ctx context.Context, at place, how decision) error 
 const transactionCoordinatorFenced kafka.Error = 52
 
 // offsets returns the partition in which a group's offsets are, and whether the producer has a transaction open in it.
-func (t *Transactional) offsets(ctx context.Context, group string) (in place, ours bool, err error) {
+func (t *Transactional) offsets(ctx context.Context, group string) (in unended, ours bool, err error) {
 	leaders, err := t.client.askLeaders(ctx, offsetsTopic)
 	if err != nil {
 		return in, false, err
@@ -244,7 +244,7 @@ func (t *Transactional) offsets(ctx context.Context, group string) (in place, ou
 	if leaders[p] == noLeader {
 		return in, false, kafka.LeaderNotAvailable
 	}
-	err = t.openRecords(ctx, leaders[p], map[string][]int32{offsetsTopic: {p}}, func(found place) { in, ours = found, true })
+	err = t.openRecords(ctx, leaders[p], map[string][]int32{offsetsTopic: {p}}, func(found unended) { in, ours = found, true })
 	if errors.Is(err, kafka.TopicAuthorizationFailed) {
 		err = fmt.Errorf("%w: allow the counter's user Read on it, to write the missing end of a transaction there", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-const helpWidth = 100 // columns, whatever the terminal has: README shows the same text
+const helpWidth = 100 // columns, whatever the terminal has: the text is the same everywhere
 
 // groups returns the groups of --help in the order in which they are shown: first what a service has of its own.
 func groups(name string) []kong.Group {
