@@ -150,10 +150,13 @@ func TestTopicsWithProducersTimes(t *testing.T) {
 	p := NewPipeline(t, programs, realKafka(t).Address, time.Second, "space")
 	admin, ctx := p.admin()
 	p.CreateLines(2)
-	for _, topic := range []string{p.Shuffle, p.Counts, p.Batches} {
-		if _, err := admin.CreateTopic(ctx, 2, 1, map[string]*string{"message.timestamp.type": pointer("CreateTime")}, topic); err != nil {
+	topics := []string{p.Shuffle, p.Counts, p.Batches}
+	for _, topic := range topics {
+		if _, err := admin.CreateTopic(ctx, 4, 1, map[string]*string{"message.timestamp.type": pointer("CreateTime")}, topic); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, topic := range topics {
 		refuses(t, p.Counter(), 2, "topic "+topic, "must have LogAppendTime")
 		if _, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Name: "message.timestamp.type", Value: pointer("LogAppendTime")}}, topic); err != nil {
 			t.Fatal(err)
