@@ -87,6 +87,9 @@ func (c *Crew) Begin(f Fault) {
 	switch f.Kind {
 	case Kill:
 		c.sitting[f.Target].Kill()
+		if l := c.feeds[f.Target]; l != nil {
+			l.acknowledged.Gone()
+		}
 		c.sitting[f.Target] = nil
 	case Freeze:
 		c.sitting[f.Target].Signal(syscall.SIGSTOP)

@@ -93,12 +93,13 @@ type Acknowledged struct {
 	mu     sync.Mutex
 	wrong  error
 	closed chan struct{}
+	gone   chan struct{}
 	done   sync.WaitGroup
 }
 
-// Follow connects to a producer's --listen address until Close, again and again.
+// Follow connects to a producer's --listen address until Gone or Close, again and again.
 func Follow(feed int, address string) *Acknowledged {
-	a := &Acknowledged{closed: make(chan struct{})}
+	a := &Acknowledged{closed: make(chan struct{}), gone: make(chan struct{})}
 	a.done.Go(func() {
 		for {
 			if c, err := net.Dial("tcp4", address); err == nil {
@@ -116,6 +117,8 @@ func Follow(feed int, address string) *Acknowledged {
 			}
 			select {
 			case <-a.closed:
+				return
+			case <-a.gone:
 				return
 			case <-time.After(20 * time.Millisecond):
 			}
@@ -149,6 +152,9 @@ func (a *Acknowledged) Lines() (int64, error) {
 	defer a.mu.Unlock()
 	return a.lines.Load(), a.wrong
 }
+
+// Gone tells that the producer has been killed: what it has sent is read to its end, and its address may be another one's soon.
+func (a *Acknowledged) Gone() { close(a.gone) }
 
 // Close ends the following.
 func (a *Acknowledged) Close() {
