@@ -184,7 +184,7 @@ func (f *Fetched) anyRecord(rec *Record) bool {
 func (f *Fetched) nextBatch() bool {
 	for len(f.rest) >= batchHeader {
 		h := f.rest
-		size := int(int32(binary.BigEndian.Uint32(h[offLength:]))) + offLeaderEpoch
+		size := batchSize(h)
 		if size < batchHeader {
 			f.fail("impossible length")
 			return false
@@ -236,11 +236,11 @@ func (f *Fetched) nextBatch() bool {
 	return false
 }
 
-// end returns the offset behind the batches that are not walked yet.
-func (f *Fetched) end() int64 {
+// unwalkedEnd returns the offset behind the batches that are not walked yet.
+func (f *Fetched) unwalkedEnd() int64 {
 	end := f.position
 	for b := f.rest; len(b) >= batchHeader; {
-		size := int(int32(binary.BigEndian.Uint32(b[offLength:]))) + offLeaderEpoch
+		size := batchSize(b)
 		if size < batchHeader || size > len(b) {
 			break
 		}
@@ -248,6 +248,11 @@ func (f *Fetched) end() int64 {
 		b = b[size:]
 	}
 	return end
+}
+
+// batchSize returns how many bytes the batch that begins with b says that it has.
+func batchSize(b []byte) int {
+	return int(int32(binary.BigEndian.Uint32(b[offLength:]))) + offLeaderEpoch
 }
 
 // afterBatch returns the offset behind the batch that begins with b.

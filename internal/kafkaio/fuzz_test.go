@@ -86,7 +86,7 @@ func FuzzRecord(f *testing.F) {
 // mend lets what the fuzzer made get past the checks of format and checksum.
 func mend(log []byte) []byte {
 	for rest := log; len(rest) >= batchHeader; {
-		size := int(int32(binary.BigEndian.Uint32(rest[offLength:]))) + offLeaderEpoch
+		size := batchSize(rest)
 		if size < batchHeader || size > len(rest) {
 			size = len(rest)
 			binary.BigEndian.PutUint32(rest[offLength:], uint32(size-offLeaderEpoch))

@@ -336,7 +336,7 @@ func (r *Reader) partition(ctx context.Context, c *cursor, f *fetch, topic strin
 	switch {
 	case code == 0:
 		p.waiting.over()
-		p.end = p.Fetched.end()
+		p.end = p.unwalkedEnd()
 	case code == kafka.OffsetOutOfRange: // the answer does not say what the range is
 		start, err := r.client.Offset(ctx, topic, number, Earliest)
 		if err != nil {
