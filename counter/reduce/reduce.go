@@ -31,7 +31,8 @@ type Reducer struct {
 	windows map[int64]*counts
 	next    int64 // offset after the last record applied
 
-	last       *words.Table // of the window that Close returned last
+	last       *words.Table // of the window that Close returned last, unless it had no words
+	none       words.Table  // of all that have none
 	tables     words.Spares
 	spare      []waiting // of windows that are summed, for others
 	spareBytes int
@@ -281,17 +282,20 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 	due := r.cfg.Interval.Of(watermark) // the first window that is not due
 	for number < due {
 		if c := r.windows[number]; c != nil {
-			if c.words == nil {
+			if c.words == nil && len(c.parts) > 0 {
 				if err := r.sum(c); err != nil {
 					return Window{}, skipped, false, err
 				}
+			}
+			if r.last = c.words; c.words == nil {
+				c.words = &r.none
 			}
 			delete(r.windows, number)
 			r.state.LastNonEmpty = number
 			return r.closed(number, c), skipped, true, nil
 		}
 		if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
-			return r.closed(number, &counts{words: r.tables.Take()}), skipped, true, nil
+			return r.closed(number, &counts{words: &r.none}), skipped, true, nil
 		}
 		next := due
 		for n := range r.windows {
@@ -306,7 +310,6 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 
 func (r *Reducer) closed(number int64, c *counts) Window {
 	r.state.Closed = r.cfg.Interval.End(number)
-	r.last = c.words
 	return Window{
 		Start: r.cfg.Interval.Start(number),
 		End:   r.cfg.Interval.End(number),

@@ -210,6 +210,26 @@ func TestSkip(t *testing.T) {
 	}
 }
 
+// Who walks through the rows of windows without words, or lines, does not walk through a table that was made for a full one.
+func TestEmptyTakesNoTable(t *testing.T) {
+	r := New(Config{Interval: interval, Partitions: 1, MaxEmpty: 10}, nil, 0)
+	apply(t, r, 0, watermark(0, start), partial(0, w0, 1, 0, "hello"), partial(0, w0+2, 1, 0), watermark(0, start+4*interval))
+	full, _, ok, err := r.Close()
+	if err != nil || !ok || len(counted(full)) != 1 {
+		t.Fatalf("the window closed as %+v, %v, %v", full, ok, err)
+	}
+	for i := range 3 {
+		empty, _, ok, err := r.Close()
+		if err != nil || !ok || empty.Lines != int64(i%2) || len(counted(empty)) != 0 || empty.Counts == full.Counts {
+			t.Errorf("window %d closed as %+v, %v, %v", i+1, empty, ok, err)
+		}
+	}
+	apply(t, r, 4, partial(0, w0+4, 1, 0, "spark"), watermark(0, start+5*interval))
+	if next, _, ok, err := r.Close(); err != nil || !ok || next.Counts != full.Counts || len(counted(next)) != 1 {
+		t.Errorf("the next window closed as %+v, %v, %v", next, ok, err)
+	}
+}
+
 // The safe offset is the least of the open windows' first partials and the slots' newest watermark records.
 func TestCommit(t *testing.T) {
 	r := first(2)
