@@ -2,7 +2,8 @@ package words
 
 import "unsafe"
 
-// Spares keeps tables that are done with, whose memory new ones use: two of them, and more as long as they are small together.
+// Spares keeps tables that are done with, whose memory new ones use: two of them, and more as long as they are small together. One that
+// has had far more room than words for a while is not kept: small windows behind a large one would go on walking through all of it.
 type Spares struct {
 	tables []*Table
 	bytes  int
@@ -12,6 +13,8 @@ type Spares struct {
 const (
 	alwaysSpare = 2       // tables
 	smallSpares = 4 << 20 // bytes
+	sparse      = 64      // times the room that the words need, beyond that of tables that remember, is far too much
+	maySparse   = 16      // uses in a row: growing anew costs as much as they do
 )
 
 // Take returns an empty table. One that is new and gets too many words for a small one takes at once what the last one's words took, and
@@ -32,12 +35,23 @@ func (s *Spares) Take() *Table {
 // Put takes a table that nobody uses any more.
 func (s *Spares) Put(t *Table) {
 	s.words = t.words
-	if len(t.entries) == 0 || len(s.tables) >= alwaysSpare && s.bytes+t.room() > smallSpares {
+	if t.sparse++; !t.isSparse() {
+		t.sparse = 0
+	}
+	switch {
+	case len(t.entries) == 0,
+		t.sparse > maySparse,
+		len(s.tables) >= alwaysSpare && s.bytes+t.room() > smallSpares:
 		return
 	}
 	t.Reset()
 	s.tables = append(s.tables, t)
 	s.bytes += t.room()
+}
+
+// isSparse tells whether the table has far more room than its words need.
+func (t *Table) isSparse() bool {
+	return len(t.entries) > max(remembers, sparse*t.words) || cap(t.long) > max(remembersLong, sparse*len(t.long))
 }
 
 // room is about how many bytes the table takes.

@@ -2,16 +2,27 @@ package words
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
 // filled returns a table with so many words.
-func filled(t *Table, n int) *Table {
-	for i := range n {
-		t.Add(fmt.Append(nil, "word ", i), 1)
+func filled(t *Table, n int) *Table { return with(t, numbered("word ", n)) }
+
+// with returns a table with these words.
+func with(t *Table, words []string) *Table {
+	for _, word := range words {
+		t.Add([]byte(word), 1)
 	}
 	t.count()
 	return t
+}
+
+func numbered(prefix string, n int) (words []string) {
+	for i := range n {
+		words = append(words, fmt.Sprint(prefix, i))
+	}
+	return words
 }
 
 // Many small tables are kept, and two that are large; what is taken is empty, and has room already.
@@ -30,6 +41,41 @@ func TestSpares(t *testing.T) {
 		}
 		if kept != c.want || s.Take().entries != nil {
 			t.Errorf("%d tables of %d words are kept, want %d", kept, c.words, c.want)
+		}
+	}
+}
+
+// A table that has far more room than words is kept for a few uses, one of those that remember for ever, and one whose room is needed again.
+func TestSparesAreNotSparse(t *testing.T) {
+	long := strings.Repeat("long ", 20)
+	for _, c := range []struct {
+		what         string
+		large, small []string
+		want         bool
+	}{
+		{"many words, then some", numbered("word ", 20_000), numbered("word ", 1000), true},
+		{"many words, then none", numbered("word ", 20_000), nil, false},
+		{"few words, then one", numbered("word ", 2000), numbered("word ", 1), true},
+		{"long words, then none", numbered(long, 2000), nil, false},
+		{"a few long words, then none", numbered(long, 200), nil, true},
+		{"long words, then some", numbered(long, 2000), numbered(long, 100), true},
+	} {
+		var s Spares
+		s.Put(with(new(Table), c.large))
+		for range 3 {
+			for range maySparse {
+				s.Put(with(s.Take(), c.small))
+			}
+			if s.bytes == 0 {
+				t.Errorf("%s: not kept at first", c.what)
+			}
+			s.Put(with(s.Take(), c.large))
+		}
+		for range maySparse + 2 { // a small one remembers the large words in the first use
+			s.Put(with(s.Take(), c.small))
+		}
+		if kept := s.bytes > 0; kept != c.want {
+			t.Errorf("%s: it is kept in the end: %v", c.what, kept)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 type Table struct {
 	entries []entry // their number is a power of two
 	words   int     // with those that are remembered
-	limit   int     // of words, at which the table grows
+	limit   int     // of words, that it has room for
 	bytes   int     // that the words have together
 	long    []byte  // the words that do not fit their entry, one after the other
 
@@ -25,6 +25,7 @@ type Table struct {
 	waiting int // how many of queue are still to be counted
 
 	expected int // words; the room is for so many when the first is too little
+	sparse   int // uses in a row that had far more room than they needed: see Spares
 }
 
 // Span is where a word stands in a text.

@@ -73,6 +73,23 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// A table that has nearly as many words as it may have remembers them as well as any: words that come again need no room.
+func TestTableRemembersNearItsLimit(t *testing.T) {
+	const limit = firstSize / 4 * 3
+	for _, n := range []int{limit - queued, limit - queued + 1, limit - 1} {
+		var table Table
+		with(&table, numbered("", n))
+		before := &table.entries[0]
+		for range 3 {
+			table.Reset()
+			with(&table, numbered("", n))
+		}
+		if &table.entries[0] != before || table.words != n {
+			t.Errorf("%d words have other room the second time, or are %d", n, table.words)
+		}
+	}
+}
+
 // A small table that is used again counts as a new one does, whatever it remembers, and remembers no more than is worth it.
 func TestTableRemembers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
@@ -197,7 +214,8 @@ func TestTableAlike(t *testing.T) {
 	want := make(map[string]int64)
 	random := rand.New(rand.NewPCG(1, 1))
 	alike := 0
-	for len(want) < 600 { // the table does not grow
+	const size = 1024 // entries in the end, and before less: who shares a place then has shared one always
+	for len(want) < 600 {
 		word := []byte("characteristic.")
 		for i := range word {
 			if random.IntN(2) == 0 {
@@ -211,7 +229,7 @@ func TestTableAlike(t *testing.T) {
 			other[random.IntN(len(other))] ^= 1 << random.IntN(7)
 		}
 		hash := func(w []byte) uint64 {
-			return shortKey((*[keySize]byte)(append(w, 0)), uint32(len(w))).hash() % firstSize
+			return shortKey((*[keySize]byte)(append(w, 0)), uint32(len(w))).hash() % size
 		}
 		if hash(word) != hash(other) {
 			continue
@@ -225,8 +243,8 @@ func TestTableAlike(t *testing.T) {
 			table.count() // both are there when they come again
 		}
 	}
-	if got := all(t, &table); !maps.Equal(got, want) {
-		t.Errorf("%d words, want %d from %d pairs; or other counts", len(got), len(want), alike)
+	if got := all(t, &table); !maps.Equal(got, want) || len(table.entries) != size {
+		t.Errorf("%d words in %d entries, want %d from %d pairs; or other counts", len(got), len(table.entries), len(want), alike)
 	}
 }
 
