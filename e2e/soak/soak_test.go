@@ -121,7 +121,9 @@ func (r *run) watch(ctx context.Context) {
 		if waited > allowed {
 			r.late.Store(&now)
 		}
-		r.slowest.Store(max(r.slowest.Load(), int64(waited)))
+		if !complete.IsZero() { // else there was none before
+			r.slowest.Store(max(r.slowest.Load(), int64(waited)))
+		}
 		time.Sleep(10 * time.Millisecond)
 	}
 }
