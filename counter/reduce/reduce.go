@@ -287,15 +287,12 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 					return Window{}, skipped, false, err
 				}
 			}
-			if r.last = c.words; c.words == nil {
-				c.words = &r.none
-			}
 			delete(r.windows, number)
 			r.state.LastNonEmpty = number
 			return r.closed(number, c), skipped, true, nil
 		}
 		if number-r.state.LastNonEmpty <= r.cfg.MaxEmpty {
-			return r.closed(number, &counts{words: &r.none}), skipped, true, nil
+			return r.closed(number, new(counts)), skipped, true, nil
 		}
 		next := due
 		for n := range r.windows {
@@ -310,6 +307,9 @@ func (r *Reducer) Close() (w Window, skipped int64, ok bool, err error) {
 
 func (r *Reducer) closed(number int64, c *counts) Window {
 	r.state.Closed = r.cfg.Interval.End(number)
+	if r.last = c.words; c.words == nil {
+		c.words = &r.none
+	}
 	return Window{
 		Start: r.cfg.Interval.Start(number),
 		End:   r.cfg.Interval.End(number),

@@ -35,7 +35,9 @@ func (s *Spares) Take() *Table {
 // Put takes a table that nobody uses any more.
 func (s *Spares) Put(t *Table) {
 	s.words = t.words
-	if t.sparse++; !t.isSparse() {
+	if t.isSparse() {
+		t.sparse++
+	} else {
 		t.sparse = 0
 	}
 	switch {
