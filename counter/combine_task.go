@@ -14,10 +14,9 @@ import (
 )
 
 const (
-	maxPoll    = 500 * time.Millisecond // the longest wait for lines
-	retryIdle  = 20 * time.Millisecond  // between two looks at a partition that is behind and yields nothing
-	checks     = 256                    // so often, at most, is measured what is pending before it is too much
-	checkAhead = 20 * time.Millisecond  // between two looks at how far the reduces are
+	maxPoll   = 500 * time.Millisecond // the longest wait for lines
+	retryIdle = 20 * time.Millisecond  // between two looks at a partition that is behind and yields nothing
+	checks    = 256                    // so often, at most, is measured what is pending before it is too much
 )
 
 // combineTask reads a slot's lines, adds up their words by window, and hands the sums to the reduce tasks.

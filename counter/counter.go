@@ -150,6 +150,7 @@ func (j *job) topics(ctx context.Context, client *kafkaio.Client) error {
 		return err
 	}
 	j.partitions = partitions[0]
+	j.reduces = newReduces(j.partitions)
 	for i, n := range partitions {
 		if n != j.partitions {
 			return service.Usagef("topic %s has %d partitions, but %s has %d: they must have equally many; name other topics or delete the one that is wrong",

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"wordcount/counter/window"
-	"wordcount/internal/wire"
 )
 
 // When a combine task commits, and when it waits for the reduces: the policy, apart from the loop.
@@ -69,7 +68,6 @@ type skew struct {
 	closed  int64 // the least closed time that they have committed, or where the slot started
 	windows []sentBytes
 	bytes   int
-	looked  time.Time
 }
 
 type sentBytes struct {
@@ -116,9 +114,10 @@ func (s *skew) tooFar(reached int64, interval window.Interval, limits limits) bo
 }
 
 // ahead holds back the inputs that are too far ahead of the reduces, also while another input of the slot lags or has no
-// leader, and tells whether all are; then it waits a little. What was counted is committed before, for the reduces may
+// leader, and tells whether all are; then it waits for these, or a little. What was counted is committed before, for the reduces may
 // wait for it.
 func (t *combineTask) ahead(ctx context.Context) (bool, error) {
+	news := t.reduces.news() // before anything is looked at
 	furthest := t.combiner.Watermark()
 	for i := range t.inputs {
 		furthest = max(furthest, t.combiner.Reached(i))
@@ -143,19 +142,35 @@ func (t *combineTask) ahead(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	return true, pause(ctx, checkAhead)
+	select {
+	case <-ctx.Done():
+		return true, ctx.Err()
+	case <-news:
+	case <-time.After(checkAhead):
+	}
+	return true, nil
 }
 
 // tooFar tells whether lines that have reached a time must wait for the reduces. It asks how far these are when it has to, but not too often.
 func (t *combineTask) tooFar(ctx context.Context, reached int64) (bool, error) {
-	far := t.skew.tooFar(reached, t.interval, t.limits)
-	if !far || time.Since(t.skew.looked) < checkAhead {
-		return far, nil
+	far := func() bool { return t.skew.tooFar(reached, t.interval, t.limits) }
+	if far() {
+		t.skew.close(t.reduces.least())
 	}
-	if err := t.lookAtReduces(ctx); err != nil {
+	if !far() || !t.reduces.ask() {
+		return far(), nil
+	}
+	states, err := t.reduceStates(ctx)
+	if err != nil {
 		return false, err
 	}
-	return t.skew.tooFar(reached, t.interval, t.limits), nil
+	for q, s := range states {
+		if s != nil {
+			t.reduces.close(int32(q), s.Closed)
+		}
+	}
+	t.skew.close(t.reduces.least())
+	return far(), nil
 }
 
 // pause waits for d or until ctx ends, and then returns its error.
@@ -166,17 +181,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-// lookAtReduces reads how far the reduces have closed.
-func (t *combineTask) lookAtReduces(ctx context.Context) error {
-	states, err := t.reduceStates(ctx)
-	if err != nil {
-		return err
-	}
-	t.skew.looked = time.Now()
-	if closed := leastClosed(states); closed != wire.NoWatermark {
-		t.skew.close(closed)
-	}
-	return nil
 }

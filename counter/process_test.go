@@ -94,6 +94,7 @@ func (s *schedule) job(owner host, metrics *metrics) *job {
 		limits:     s.limits,
 		place:      newPlace(),
 		partitions: s.partitions,
+		reduces:    newReduces(s.partitions),
 		createTime: s.createTime,
 	}
 	if *simulate != 0 {

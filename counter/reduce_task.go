@@ -32,6 +32,7 @@ type reduceTask struct {
 
 // run is one attempt: from the committed state until ctx ends; what has closed by then is committed.
 func (t *reduceTask) run(ctx context.Context) error {
+	defer t.reduces.run(t.slot)()
 	if err := t.start(ctx); err != nil {
 		return err
 	}
@@ -100,6 +101,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 		if state, err = t.parseReduceState(committed[0]); err != nil {
 			return err
 		}
+		t.reduces.close(t.slot, state.Closed)
 		if offset < logStart {
 			return t.lost(topic, t.slot, "the committed offset lies before the topic's start")
 		}
@@ -191,6 +193,7 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	t.observe(closed, skipped, start)
 	t.deleteBelow(ctx, safe, !t.committed)
 	t.committed = true
+	t.reduces.close(t.slot, t.reducer.Closed())
 	return len(closed) > 0, nil
 }
 

@@ -31,7 +31,8 @@ type job struct {
 	interval   window.Interval
 	limits     limits
 	place      *place
-	partitions int             // Q
+	partitions int // Q
+	reduces    *reduces
 	createTime bool            // the lines topic has CreateTime
 	linesID    kafkaio.TopicID // of the lines topic
 	linesSeen  bool            // linesID is known
