@@ -36,6 +36,7 @@ type PatternBatch struct {
 	baseTime int64
 	maxTime  int64
 	pattern  Pattern
+	common   int    // bytes of a value that are the pattern's
 	lead     []byte // of each record, behind its size
 
 	// Places are counted in the content.
@@ -78,6 +79,7 @@ func (b *PatternBatch) Begin(timeMs int64, pattern Pattern) {
 	b.maxTime = max(b.maxTime, timeMs)
 	b.lead = binary.AppendVarint(append(b.lead[:0], 0), timeMs-b.baseTime)
 	b.pattern = pattern
+	b.common = len(pattern.Head) + len(pattern.Middle) + len(pattern.Tail)
 	b.head, b.middle = 0, 0
 	clear(b.ends[:])
 	clear(b.followers[:])
@@ -107,13 +109,16 @@ func (b *PatternBatch) endBlock() {
 // Append adds a record of somewhat less than 4 MiB (LargestSize) at most. A nil text is the key; number is 0 or more. The batch must not
 // exceed 2 GiB without compression.
 func (b *PatternBatch) Append(key, text []byte, number int64) {
+	if text == nil && b.appendAlike(key, number) {
+		return
+	}
 	p := &b.pattern
 	same := text == nil
 	if same {
 		text = key
 	}
 	digits := decimalLen(number)
-	value := len(p.Head) + len(text) + len(p.Middle) + digits + len(p.Tail)
+	value := b.common + len(text) + digits
 	offsetLen, keyLen, valueLen := lengthLen(int(b.count)), lengthLen(len(key)), lengthLen(value)
 	size := len(b.lead) + offsetLen + keyLen + len(key) + valueLen + value + 1
 	if b.at > b.block && b.at-b.block+b.endLen()+lengthLen(size)+size > smallBlock {
@@ -149,6 +154,90 @@ func (b *PatternBatch) Append(key, text []byte, number int64) {
 }
 
 const maxSequences = 5 // of a record
+
+// appendAlike is Append for a record that is like others in the block but for its key, which is short: the end of the record before together
+// with the lead, the head, and the text are matches. It tells whether the record is one, and has done nothing when it is not. The places that
+// Append has noted in the block are near enough.
+func (b *PatternBatch) appendAlike(key []byte, number int64) bool {
+	n := len(key)
+	if n < minMatch || n > maxAlike || cap(key) < maxAlike || b.number >= maxDigit || len(b.buf) != b.token+1 || cap(b.buf)-b.token < alikeRoom {
+		return false
+	}
+	digits := decimalLen(number)
+	value := b.common + n + digits
+	offsetLen := lengthLen(int(b.count))
+	literals := offsetLen + 1 + n + 2
+	size := len(b.lead) + literals + value + 1
+	end := b.endLen() + 2 + len(b.lead)
+	head := b.at + end + literals
+	if size >= maxFollower || byte(value>>6) != b.before || offsetLen > 3 || head+value+1-b.block > smallBlock {
+		return false
+	}
+	from := int(b.followers[b.number][size])
+	if !b.near(from) { // else a record of the block was followed, and the last one's head is in it, too
+		return false
+	}
+
+	w := (*[alikeRoom]byte)(b.buf[b.token : b.token+alikeRoom])
+	i := putMatch(w, 0, 1, b.at-from, end)
+
+	literals-- // the last one is found again in front of the head
+	long := 0
+	if literals >= longLiterals {
+		long = 1
+	}
+	token := i
+	w[i], w[i+1] = byte(min(literals, longLiterals)<<4), byte(literals-longLiterals)
+	i += 1 + long
+	binary.LittleEndian.PutUint32(w[i:], varint3(uint32(b.count)))
+	i += offsetLen
+	w[i] = byte(n << 1)
+	i++
+	*(*[maxAlike]byte)(w[i : i+maxAlike]) = *(*[maxAlike]byte)(key[:maxAlike])
+	i += n
+	w[i] = byte(value<<1) | 0x80
+	i = putMatch(w, token, i+1, head-b.head, 1+len(b.pattern.Head))
+
+	w[i] = 0
+	i = putMatch(w, i, i+1, 2+len(b.pattern.Head)+n, n)
+	w[i] = 0
+	b.token += i
+	b.buf = b.buf[:b.token+1]
+	b.head = head
+	b.at = head + len(b.pattern.Head) + n
+	b.number, b.digits = number, digits
+	b.count++
+	return true
+}
+
+const (
+	maxAlike  = 16 // bytes of a key
+	alikeRoom = 64 // bytes for all that is written
+)
+
+// varint3 is the varint of n < 1<<20, in its first one, two or three bytes.
+func varint3(n uint32) uint32 {
+	switch {
+	case n < 1<<6:
+		return n << 1
+	case n < 1<<13:
+		return n<<1&0x7f | 0x80 | n>>6<<8
+	}
+	return n<<1&0x7f | 0x80 | (n>>6&0x7f|0x80)<<8 | n>>13<<16
+}
+
+// putMatch writes a match of n < minMatch + longMatch + lengthPerByte bytes, at i, for the sequence of a token.
+func putMatch(w *[alikeRoom]byte, token, i, offset, n int) (next int) {
+	binary.LittleEndian.PutUint16(w[i:], uint16(offset))
+	n -= minMatch
+	if n < longMatch {
+		w[token] |= byte(n)
+		return i + 2
+	}
+	w[token] |= longMatch
+	w[i+2] = byte(n - longMatch)
+	return i + 3
+}
 
 // join appends the end of the last record and the lead of one of a size.
 func (b *PatternBatch) join(buf []byte, size int) (joined []byte, token int) {

@@ -61,6 +61,16 @@ func checkPattern(t *testing.T, b *PatternBatch, rows []row) {
 		t.Errorf("%d bytes to be sent, %d at most", sealed.Size(), most)
 	}
 	checkFrame(t, sealed.buf[batchHeader:])
+	checkContent(t, sealed, plain)
+	sent, same := sealed.encode(1, 2, 3, false), plain.encode(1, 2, 3, false)
+	if !bytes.Equal(sent[offLastOffsetDelta:batchHeader], same[offLastOffsetDelta:batchHeader]) {
+		t.Errorf("header %x, want %x", sent[:batchHeader], same[:batchHeader])
+	}
+}
+
+// checkContent compares what a batch expands to with a plain one.
+func checkContent(t *testing.T, sealed, plain *RecordBatch) {
+	t.Helper()
 	got, err := io.ReadAll(compress.Lz4.Codec().NewReader(bytes.NewReader(sealed.buf[batchHeader:])))
 	if err != nil {
 		t.Fatal(err)
@@ -71,10 +81,6 @@ func checkPattern(t *testing.T, b *PatternBatch, rows []row) {
 			i++
 		}
 		t.Fatalf("%d bytes, want %d, other ones from %d on:\n%q\n%q", len(got), len(want), i, got[i:min(i+50, len(got))], want[i:min(i+50, len(want))])
-	}
-	sent, same := sealed.encode(1, 2, 3, false), plain.encode(1, 2, 3, false)
-	if !bytes.Equal(sent[offLastOffsetDelta:batchHeader], same[offLastOffsetDelta:batchHeader]) {
-		t.Errorf("header %x, want %x", sent[:batchHeader], same[:batchHeader])
 	}
 }
 
@@ -203,6 +209,59 @@ func TestPatternBatchAgain(t *testing.T) {
 		if b.Size() > batchHeader || t.Failed() {
 			t.Fatalf("seed %d; %d bytes after Reset", seed, b.Size())
 		}
+	}
+}
+
+// alikeRows are most of them like others but for their key, near the limits of what may differ.
+func alikeRows(random *rand.Rand) (rows []row) {
+	pattern := patternOf(string(bytes.Repeat([]byte{'h'}, 30+random.IntN(200))), string(bytes.Repeat([]byte{'m'}, 1+random.IntN(20))), "123456789")
+	shortest := random.IntN(16)
+	for range 2500 {
+		r := row{1000, pattern, make([]byte, shortest+random.IntN(6), 21+random.IntN(5)), nil, random.Int64N(4)}
+		for i := range r.key {
+			r.key[i] = 'a' + byte(random.IntN(26))
+		}
+		switch random.IntN(40) {
+		case 0:
+			r.number = random.Int64N(200)
+		case 1:
+			r.text = append(bytes.Clone(r.key), '!')
+		case 2:
+			r.key = bytes.Repeat(r.key, random.IntN(30))
+		case 3:
+			r.key = slices.Clip(r.key)
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+func TestPatternBatchOfAlikes(t *testing.T) {
+	var b PatternBatch
+	for seed := range uint64(200) {
+		checkPattern(t, &b, alikeRows(rand.New(rand.NewPCG(seed, 1))))
+		if t.Failed() {
+			t.Fatal("seed ", seed)
+		}
+		if b.sealed.buf[batchHeader+5] != 0x40 {
+			t.Fatal("blocks of small records are large")
+		}
+		b.Reset()
+	}
+}
+
+// Offsets take a byte more at 1<<6, 1<<13 and 1<<20 records.
+func TestPatternBatchOfManyRecords(t *testing.T) {
+	for _, count := range []int32{1 << 6, 1 << 13, 1 << 20, 1 << 27} {
+		var b PatternBatch
+		rows := englishRows(2000)
+		plain := fill(&b, rows[:1000])
+		b.count, plain.count = count-50, count-50
+		for _, r := range rows[1000:] {
+			b.Append(r.key, nil, r.number)
+			plain.Append(r.time, r.key, r.value())
+		}
+		checkContent(t, b.Seal(), plain)
 	}
 }
 
