@@ -17,25 +17,45 @@ func (t *Table) AppendEntries(records [][]byte, size int, full func(partition in
 	for entries := t.entries; len(entries) > 0; entries = entries[queued:] {
 		for _, i := range which[:used(entries, &which)] {
 			e := &entries[i]
+			n := uint32(e.size())
+			if n <= inEntry && e.at == 0 {
+				e.at = 1 + uint32(kafkaio.ShortPartition(&e.word, n, len(records)))
+			}
+			if n <= inEntry && e.count < 1<<14 {
+				record := &records[e.at-1]
+				if at := len(*record); at+shortEntry <= min(size, cap(*record)) {
+					*record = (*record)[:at+putShort((*[shortEntry]byte)((*record)[at:at+shortEntry]), e, n)]
+					took += int(n) + overhead
+					continue
+				}
+			}
 			word := t.word(e)
+			took += len(word) + overhead
 			p := partition(e, word, len(records))
 			if len(records[p])+len(word)+most > size {
 				full(p)
 			}
 			records[p] = wire.AppendEntry(records[p], word, e.count)
-			took += len(word) + overhead
 		}
 	}
 	return took
 }
 
-// partition returns the Kafka partition of an entry's word. That of a short one is noted, for as long as the table remembers the word.
+// putShort writes the entry of a word of n ≤ inEntry bytes and a count of less than 1<<14, and returns its length. It is wire.AppendEntry, in one
+// way whatever the lengths.
+func putShort(to *[shortEntry]byte, e *entry, n uint32) int {
+	to[0] = byte(n)
+	*(*[keySize]byte)(to[1:]) = e.word // with a byte that is none of it
+	low, high := uint32(e.count)&0x7f, uint32(e.count)>>7
+	second := (high | -high) >> 31 // whether there is a second byte
+	binary.LittleEndian.PutUint16(to[1+n&inEntry:], uint16(low|second<<7|high<<8))
+	return int(1 + n + 1 + second)
+}
+
+// partition returns the Kafka partition of an entry's word, which a short one has noted.
 func partition(e *entry, word []byte, partitions int) int {
 	if len(word) > inEntry {
 		return int(kafkaio.Partition(word, partitions))
-	}
-	if e.at == 0 {
-		e.at = 1 + uint32(kafkaio.Partition(word, partitions))
 	}
 	return int(e.at - 1)
 }

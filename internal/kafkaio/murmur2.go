@@ -8,6 +8,11 @@ func Partition(key []byte, partitions int) int32 {
 	return int32(uint32(murmur2(key)&0x7fffffff) % uint32(partitions))
 }
 
+// ShortPartition is Partition of the first n bytes of key, fewer than it has. What stands behind them does not matter.
+func ShortPartition(key *[shortKey]byte, n uint32, partitions int) int32 {
+	return int32(murmur2Short(key, n) & 0x7fffffff % uint32(partitions))
+}
+
 // The constants of murmur2.
 const murmurM, murmurR, murmurSeed = 0x5bd1e995, 24, 0x9747b28c
 
