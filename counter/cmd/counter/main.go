@@ -13,7 +13,7 @@ import (
 func main() {
 	// Nearly all of the heap is tables and buffers without pointers, so a collection costs little, and less memory is a gain.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(30)
+		debug.SetGCPercent(50)
 	}
 	var cfg counter.Config
 	service.Main("counter", "Counts the words of the lines on a Kafka topic in micro-batches, exactly once, at any number of instances.",
