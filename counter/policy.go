@@ -114,8 +114,8 @@ func (s *skew) tooFar(reached int64, interval window.Interval, limits limits) bo
 }
 
 // ahead holds back the inputs that are too far ahead of the reduces, also while another input of the slot lags or has no
-// leader, and tells whether all are; then it waits for these, or a little. What was counted is committed before, for the reduces may
-// wait for it.
+// leader, and tells whether all are; then it waits until the least of them has risen, checkAhead at most. What was counted is committed
+// before, for the reduces may wait for it.
 func (t *combineTask) ahead(ctx context.Context) (bool, error) {
 	news := t.reduces.news() // before anything is looked at
 	furthest := t.combiner.Watermark()
@@ -151,7 +151,8 @@ func (t *combineTask) ahead(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// tooFar tells whether lines that have reached a time must wait for the reduces. It asks how far these are when it has to, but not too often.
+// tooFar tells whether lines that have reached a time must wait for the reduces, as far as this counter knows. It asks Kafka when it has to, but
+// not too often.
 func (t *combineTask) tooFar(ctx context.Context, reached int64) (bool, error) {
 	far := func() bool { return t.skew.tooFar(reached, t.interval, t.limits) }
 	if far() {
@@ -160,14 +161,8 @@ func (t *combineTask) tooFar(ctx context.Context, reached int64) (bool, error) {
 	if !far() || !t.reduces.ask() {
 		return far(), nil
 	}
-	states, err := t.reduceStates(ctx)
-	if err != nil {
+	if _, err := t.reduceStates(ctx); err != nil {
 		return false, err
-	}
-	for q, s := range states {
-		if s != nil {
-			t.reduces.close(int32(q), s.Closed)
-		}
 	}
 	t.skew.close(t.reduces.least())
 	return far(), nil

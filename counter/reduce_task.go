@@ -32,11 +32,11 @@ type reduceTask struct {
 
 // run is one attempt: from the committed state until ctx ends; what has closed by then is committed.
 func (t *reduceTask) run(ctx context.Context) error {
-	defer t.reduces.run(t.slot)()
 	if err := t.start(ctx); err != nil {
 		return err
 	}
 	defer func() { t.reader.Close() }()
+	defer t.reduces.listen(t.slot)()
 	for {
 		next := t.reducer.Next()
 		_, err := t.read(ctx, maxPoll)

@@ -1,6 +1,7 @@
 package counter
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,15 +43,15 @@ func TestReduces(t *testing.T) {
 			t.Error("asks nobody at first")
 		}
 		asks(checkAhead)
-		stop := r.run(0)
+		stop := r.listen(0)
 		asks(checkAhead)
-		r.run(1)
-		asks(checkHere)
+		r.listen(1)
+		asks(checkOwn)
 		moves(0, 100, wire.NoWatermark)
 		moves(1, 50, 50)
 		moves(1, 40, 50) // stale
 		stop()
-		asks(checkHere) // the one that is behind is here
+		asks(checkOwn) // the one that is behind is listened to
 		moves(1, 200, 100)
 		asks(checkAhead)
 	})
@@ -67,7 +68,7 @@ func TestAheadHearsItsReduces(t *testing.T) {
 		task.reader = p.job.broker.NewReader([]kafkaio.Position{{Topic: "lines"}})
 		reduces := task.reduces
 		for q := range int32(2) {
-			defer reduces.run(q)()
+			defer reduces.listen(q)()
 			reduces.close(q, aTime)
 		}
 		const windows = maxAheadSmallWindows + 1
@@ -108,12 +109,12 @@ func TestReduceSaysHowFarItIs(t *testing.T) {
 		s.lines(0, 1)
 		work := p.job.start(p.task(0, 1, 0))
 		time.Sleep(20 * time.Second)
-		if got := p.job.reduces; got.least() != committed() || !got.here[0] {
-			t.Errorf("closed until %d, here %t; %d is committed", got.least(), got.here[0], committed())
+		if got := p.job.reduces; got.least() != committed() || !got.own[0] {
+			t.Errorf("closed until %d, own %t; %d is committed", got.least(), got.own[0], committed())
 		}
 		p.job.stop(map[int32]*slotWork{0: work})
-		if p.job.reduces.here[0] {
-			t.Error("it has stopped and is here")
+		if p.job.reduces.own[0] {
+			t.Error("it has stopped, and is listened to")
 		}
 		p.job.reduces = newReduces(1)
 		again := &reduceTask{task: p.task(0, 1, 0)}
@@ -125,5 +126,17 @@ func TestReduceSaysHowFarItIs(t *testing.T) {
 		if got := p.job.reduces.least(); got != committed() {
 			t.Errorf("starts at %d; %d is committed", got, committed())
 		}
+		// Not what it could not commit.
+		p.job.reduces, again.committed, again.producer = newReduces(1), false, refusing{again.producer}
+		if _, err := again.closeSome(t.Context()); err == nil || p.job.reduces.least() != wire.NoWatermark {
+			t.Errorf("%v; closed until %d when nothing was committed", err, p.job.reduces.least())
+		}
 	})
+}
+
+// refusing is a producer that cannot commit.
+type refusing struct{ transactional }
+
+func (refusing) Commit(context.Context, kafkaio.Place, []kafkaio.Output, []kafkaio.Offset) ([]kafkaio.Ack, error) {
+	return nil, kafkaio.ErrFenced
 }

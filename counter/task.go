@@ -269,7 +269,7 @@ func allPartitions(n int) []int32 {
 	return all
 }
 
-// reduceStates reads what the reduce tasks have committed, nil for those that have not yet.
+// reduceStates reads what the reduce tasks have committed, nil for those that have not yet, and notes how far they are.
 func (j *job) reduceStates(ctx context.Context) ([]*wire.ReduceState, error) {
 	offsets, err := j.broker.Committed(ctx, j.cfg.Group, j.cfg.shuffleTopic(), allPartitions(j.partitions))
 	if err != nil {
@@ -283,6 +283,7 @@ func (j *job) reduceStates(ctx context.Context) ([]*wire.ReduceState, error) {
 		if states[q], err = j.parseReduceState(o); err != nil {
 			return nil, err
 		}
+		j.reduces.close(int32(q), states[q].Closed)
 	}
 	return states, nil
 }

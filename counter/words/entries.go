@@ -18,12 +18,12 @@ func (t *Table) AppendEntries(records [][]byte, size int, full func(partition in
 		for _, i := range which[:used(entries, &which)] {
 			e := &entries[i]
 			n := uint32(e.size())
-			if n <= inEntry && e.at == 0 {
-				e.at = 1 + uint32(kafkaio.ShortPartition(&e.word, n, len(records)))
-			}
-			if n <= inEntry && e.count < 1<<14 {
+			if n <= inEntry {
+				if e.at == 0 {
+					e.at = 1 + uint32(kafkaio.ShortPartition(&e.word, n, len(records)))
+				}
 				record := &records[e.at-1]
-				if at := len(*record); at+shortEntry <= min(size, cap(*record)) {
+				if at := len(*record); e.count < shortCounts && at+shortEntry <= min(size, cap(*record)) {
 					*record = (*record)[:at+putShort((*[shortEntry]byte)((*record)[at:at+shortEntry]), e, n)]
 					took += int(n) + overhead
 					continue
@@ -41,11 +41,11 @@ func (t *Table) AppendEntries(records [][]byte, size int, full func(partition in
 	return took
 }
 
-// putShort writes the entry of a word of n ≤ inEntry bytes and a count of less than 1<<14, and returns its length. It is wire.AppendEntry, in one
+// putShort writes the entry of a word of n ≤ inEntry bytes and a count of less than shortCounts, and returns its length. It is wire.AppendEntry, in one
 // way whatever the lengths.
 func putShort(to *[shortEntry]byte, e *entry, n uint32) int {
 	to[0] = byte(n)
-	*(*[keySize]byte)(to[1:]) = e.word // with a byte that is none of it
+	*(*[keySize]byte)(to[1:]) = e.word // its last byte stands behind the entry, or the count takes its place
 	low, high := uint32(e.count)&0x7f, uint32(e.count)>>7
 	second := (high | -high) >> 31 // whether there is a second byte
 	binary.LittleEndian.PutUint16(to[1+n&inEntry:], uint16(low|second<<7|high<<8))
@@ -87,8 +87,10 @@ func (t *Table) AddEntries(entries []byte) (words int64, ok bool) {
 	return words, true
 }
 
-// shortEntry is the most that an entry takes whose word is short and whose count has one or two bytes.
-const shortEntry = 1 + inEntry + 2
+const (
+	shortCounts = 1 << 14         // counts below it have one or two bytes
+	shortEntry  = 1 + inEntry + 2 // bytes, the most that the entry of a short word with such a count takes
+)
 
 // pushEntries lets words wait, until there is no room or it cannot tell an entry at a glance, and returns the rest. Words of all lengths, and
 // counts of one byte or two, take the same way through the processor.

@@ -106,6 +106,20 @@ func TestAppendEntries(t *testing.T) {
 	}
 }
 
+func TestPutShort(t *testing.T) {
+	for n := range uint32(inEntry + 1) {
+		for _, count := range []int64{1, 2, 0x7f, 0x80, 0x81, 0xff, 0x100, shortCounts - 1} {
+			text := []byte("fifteen letters!!")
+			var e entry
+			e.set(shortKey((*[keySize]byte)(text), n), count)
+			var to [shortEntry]byte
+			if got, want := to[:putShort(&to, &e, n)], wire.AppendEntry(nil, text[:n], count); !bytes.Equal(got, want) {
+				t.Errorf("%d bytes, %d times: %x, want %x", n, count, got, want)
+			}
+		}
+	}
+}
+
 func FuzzAddEntries(f *testing.F) {
 	entry := wire.AppendEntry(nil, []byte("word"), 300)
 	f.Add(bytes.Repeat(entry, 100))

@@ -25,7 +25,7 @@ type Pattern struct {
 // are no headers. A block is some records whole, and has for each
 //
 //   - a match of the end of the record before (Middle, number, Tail, no headers) together with the lead, from where this lead followed that
-//     number last; else a match of as much of it as is found again, and the rest as it is
+//     number; else a match of as much of it as is found again, and the rest as it is
 //   - the offset, the key, and the length of the value as they are
 //   - a match of the Head of the record before
 //   - a match of the key where the text is the same, else the text as it is
@@ -50,9 +50,9 @@ type PatternBatch struct {
 
 	head      int                          // of the last record
 	before    byte                         // what stands in front of it, the end of the value's length
-	middle    int                          // of the last record that has its end
-	ends      [maxEnds]int32               // the last end with a number
-	followers [maxDigit][maxFollower]int32 // the last end with a number of one digit that a record of a size follows
+	middle    int                          // of the last record whose end Append wrote
+	ends      [maxEnds]int32               // the last end with a number that Append wrote
+	followers [maxDigit][maxFollower]int32 // the last end with a number of one digit to which Append wrote a record of a size
 
 	sealed RecordBatch
 }
@@ -156,11 +156,14 @@ func (b *PatternBatch) Append(key, text []byte, number int64) {
 const maxSequences = 5 // of a record
 
 // appendAlike is Append for a record that is like others in the block but for its key, which is short: the end of the record before together
-// with the lead, the head, and the text are matches. It tells whether the record is one, and has done nothing when it is not. The places that
-// Append has noted in the block are near enough.
+// with the lead, the head, and the text are matches. It tells whether the record is one, and has done nothing when it is not.
+//
+// Its size is below maxFollower, so each match has one byte of length at most. b.before is never 0, so a value that has the same in front of its
+// head, value>>6, has a length of two bytes. A block that has room for the record has no places that are too far away. Where a follower is noted
+// in the block, the record before is in it, too, and its end is missing.
 func (b *PatternBatch) appendAlike(key []byte, number int64) bool {
 	n := len(key)
-	if n < minMatch || n > maxAlike || cap(key) < maxAlike || b.number >= maxDigit || len(b.buf) != b.token+1 || cap(b.buf)-b.token < alikeRoom {
+	if n < minMatch || n > maxAlike || cap(key) < maxAlike || len(b.pattern.Head) < minMatch || b.number >= maxDigit || len(b.buf) != b.token+1 || cap(b.buf)-b.token < alikeRoom {
 		return false
 	}
 	digits := decimalLen(number)
@@ -174,7 +177,7 @@ func (b *PatternBatch) appendAlike(key []byte, number int64) bool {
 		return false
 	}
 	from := int(b.followers[b.number][size])
-	if !b.near(from) { // else a record of the block was followed, and the last one's head is in it, too
+	if !b.near(from) {
 		return false
 	}
 
@@ -212,7 +215,7 @@ func (b *PatternBatch) appendAlike(key []byte, number int64) bool {
 
 const (
 	maxAlike  = 16 // bytes of a key
-	alikeRoom = 64 // bytes for all that is written
+	alikeRoom = 64 // bytes, more than it writes: three tokens, offsets and lengths of matches, a length of literals, and these
 )
 
 // varint3 is the varint of n < 1<<20, in its first one, two or three bytes.

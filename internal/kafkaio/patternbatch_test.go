@@ -214,7 +214,11 @@ func TestPatternBatchAgain(t *testing.T) {
 
 // alikeRows are most of them like others but for their key, near the limits of what may differ.
 func alikeRows(random *rand.Rand) (rows []row) {
-	pattern := patternOf(string(bytes.Repeat([]byte{'h'}, 30+random.IntN(200))), string(bytes.Repeat([]byte{'m'}, 1+random.IntN(20))), "123456789")
+	head, middle := 30+random.IntN(200), 1+random.IntN(20)
+	if random.IntN(3) == 0 {
+		head, middle = random.IntN(7), 40+random.IntN(40)
+	}
+	pattern := patternOf(string(bytes.Repeat([]byte{'h'}, head)), string(bytes.Repeat([]byte{'m'}, middle)), "123456789")
 	shortest := random.IntN(16)
 	for range 2500 {
 		r := row{1000, pattern, make([]byte, shortest+random.IntN(6), 21+random.IntN(5)), nil, random.Int64N(4)}
@@ -247,6 +251,23 @@ func TestPatternBatchOfAlikes(t *testing.T) {
 			t.Fatal("blocks of small records are large")
 		}
 		b.Reset()
+	}
+}
+
+// Most rows of English go the short way.
+func TestMostRowsAreAlike(t *testing.T) {
+	rows, alike := englishRows(5000), 0
+	var b PatternBatch
+	b.Begin(rows[0].time, *countPattern)
+	for _, r := range rows {
+		if b.appendAlike(r.key, r.number) {
+			alike++
+		} else {
+			b.Append(r.key, nil, r.number)
+		}
+	}
+	if alike < len(rows)*6/10 {
+		t.Errorf("%d of %d", alike, len(rows))
 	}
 }
 
