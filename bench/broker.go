@@ -72,6 +72,9 @@ func StartContainer(ctx context.Context) (b *Broker, err error) {
 	}, nil
 }
 
+// removeAfter is how long the files of a topic stay that was deleted.
+const removeAfter = time.Second
+
 // brokerSettings are those of one node that is broker and controller. What makes it faster or slower has Kafka's defaults.
 func brokerSettings(address, controller string) map[string]string {
 	return map[string]string{
@@ -89,6 +92,8 @@ func brokerSettings(address, controller string) map[string]string {
 		"transaction.state.log.min.isr":            "1",
 		// It delays only the start of the first counter of a group.
 		"group.initial.rebalance.delay.ms": "0",
+		// After a minute, as by default, the files of topics that one program made would be removed while another one is measured.
+		"log.segment.delete.delay.ms": fmt.Sprint(removeAfter.Milliseconds()),
 	}
 }
 

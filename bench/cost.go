@@ -98,6 +98,9 @@ func (b *bench) costOnce(ctx context.Context, s Shape, lines string) (run CostRu
 	run.Shape = s
 	out := b.outputs()
 	defer func() { err = errors.Join(err, b.Broker.delete(ctx, out.topics()...)) }()
+	if err := b.rest(ctx); err != nil {
+		return run, err
+	}
 	before, err := b.brokerCPU(ctx)
 	if err != nil {
 		return run, err

@@ -57,6 +57,9 @@ func (b *bench) latencyOfLab(ctx context.Context, r *Report) error {
 }
 
 func (b *bench) latency(ctx context.Context, r *Report, name string, warmUp, windows int, text string, producer ...string) (err error) {
+	if err := b.rest(ctx); err != nil {
+		return err
+	}
 	lines, out := b.name("live"), b.outputs()
 	defer func() { err = errors.Join(err, b.Broker.delete(ctx, append(out.topics(), lines)...)) }()
 

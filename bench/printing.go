@@ -57,6 +57,9 @@ func (b *bench) printing(ctx context.Context, r *Report) (err error) {
 
 // printOnce runs the printer until it has shown the batch that has last in it.
 func (b *bench) printOnce(ctx context.Context, counts, batches, last string) (run PrintingRun, err error) {
+	if err := b.rest(ctx); err != nil {
+		return run, err
+	}
 	shown, stdout := io.Pipe()
 	printing, err := b.Programs.start(ctx, stdout, printerProgram, "--brokers", b.brokers(), "--counts-topic", counts, "--batches-topic", batches,
 		"--from-beginning", "--format", "json", "--num", "10", "--metrics-addr", "", "--http", "127.0.0.1:0") // with the page, as a printer has it unless told otherwise
