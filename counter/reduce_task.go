@@ -188,12 +188,12 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	t.reduces.close(t.slot, t.reducer.Closed())
 	t.rows.sent()
 	t.ends.sent()
 	t.observe(closed, skipped, start)
 	t.deleteBelow(ctx, safe, !t.committed)
 	t.committed = true
-	t.reduces.close(t.slot, t.reducer.Closed())
 	return len(closed) > 0, nil
 }
 
