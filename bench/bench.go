@@ -148,11 +148,12 @@ func (b *bench) rest(ctx context.Context) error {
 	if b.Broker.CPU == nil {
 		return nil
 	}
-	for began := time.Now(); time.Since(began) < patience; {
-		before, err := b.brokerCPU(ctx)
-		if err != nil {
-			return err
-		}
+	began := time.Now()
+	before, err := b.brokerCPU(ctx)
+	if err != nil {
+		return err
+	}
+	for time.Since(began) < patience {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -165,6 +166,7 @@ func (b *bench) rest(ctx context.Context) error {
 		if after-before < enough {
 			return nil
 		}
+		before = after
 	}
 	return fmt.Errorf("the broker does not rest: in %v it took more than %v in each %v, and nobody uses it", patience, enough, period)
 }

@@ -142,13 +142,7 @@ func (t *combineTask) ahead(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	select {
-	case <-ctx.Done():
-		return true, ctx.Err()
-	case <-news:
-	case <-time.After(checkAhead):
-	}
-	return true, nil
+	return true, pauseUntil(ctx, checkAhead, news)
 }
 
 // tooFar tells whether lines that have reached a time must wait for the reduces, as far as this counter knows. It asks Kafka when it has to, but
@@ -169,10 +163,15 @@ func (t *combineTask) tooFar(ctx context.Context, reached int64) (bool, error) {
 }
 
 // pause waits for d or until ctx ends, and then returns its error.
-func pause(ctx context.Context, d time.Duration) error {
+func pause(ctx context.Context, d time.Duration) error { return pauseUntil(ctx, d, nil) }
+
+// pauseUntil is pause that ends when news is closed, too.
+func pauseUntil(ctx context.Context, d time.Duration, news <-chan struct{}) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-news:
+		return nil
 	case <-time.After(d):
 		return nil
 	}

@@ -31,7 +31,10 @@ func (t *Table) AppendEntries(records [][]byte, size int, full func(partition in
 			}
 			word := t.word(e)
 			took += len(word) + overhead
-			p := partition(e, word, len(records))
+			p := int(e.at) - 1
+			if n > inEntry {
+				p = int(kafkaio.Partition(word, len(records)))
+			}
 			if len(records[p])+len(word)+most > size {
 				full(p)
 			}
@@ -50,14 +53,6 @@ func putShort(to *[shortEntry]byte, e *entry, n uint32) int {
 	second := (high | -high) >> 31 // whether there is a second byte
 	binary.LittleEndian.PutUint16(to[1+n&inEntry:], uint16(low|second<<7|high<<8))
 	return int(1 + n + 1 + second)
-}
-
-// partition returns the Kafka partition of an entry's word, which a short one has noted.
-func partition(e *entry, word []byte, partitions int) int {
-	if len(word) > inEntry {
-		return int(kafkaio.Partition(word, partitions))
-	}
-	return int(e.at - 1)
 }
 
 // AddEntries counts the words of a partial record's entries, and returns how many they are together. ok is false when the entries are

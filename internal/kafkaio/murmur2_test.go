@@ -49,6 +49,18 @@ func TestMurmur2OfShortKeys(t *testing.T) {
 	}
 }
 
+func TestShortPartition(t *testing.T) {
+	for _, text := range []string{"\xff\x80 sixteen bytes", "another sixteen.", "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"} {
+		for n := range uint32(shortKey) {
+			for _, partitions := range []int{1, 4, 7, 1000} {
+				if got, want := ShortPartition((*[shortKey]byte)([]byte(text)), n, partitions), Partition([]byte(text)[:n:n], partitions); got != want {
+					t.Errorf("%d bytes of %q, %d partitions: %d, want %d", n, text, partitions, got, want)
+				}
+			}
+		}
+	}
+}
+
 func BenchmarkPartition(b *testing.B) {
 	text := bytes.Repeat([]byte("words"), 10)
 	random := rand.New(rand.NewPCG(1, 2))
