@@ -15,6 +15,7 @@ import (
 
 const (
 	maxPoll   = 500 * time.Millisecond // the longest wait for lines
+	minPoll   = 5 * time.Millisecond   // a shorter wait is not asked of the broker, whose timer is late by some ms
 	retryIdle = 20 * time.Millisecond  // between two looks at a partition that is behind and yields nothing
 	checks    = 256                    // so often, at most, is measured what is pending before it is too much
 )
@@ -68,6 +69,11 @@ func (t *combineTask) run(ctx context.Context) error {
 		}
 		fruitless = due && !read
 		if !t.flushNow() {
+			if may, _ := t.mayPrepare(t.combiner.NextEnd()); may {
+				if err := t.prepareNext(ctx); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		fruitless = false
@@ -87,7 +93,7 @@ func (t *combineTask) unlessStopped(ctx context.Context, err error) error {
 
 // stop commits what was read.
 func (t *combineTask) stop(ctx context.Context) error {
-	if t.combiner.Pending().Lines == 0 {
+	if t.combiner.Pending().Lines == 0 && t.prepared.IsZero() {
 		return nil
 	}
 	return t.flush(ctx)
@@ -198,13 +204,18 @@ func (t *combineTask) firstTime(ctx context.Context) (int64, error) {
 	return first, nil
 }
 
-// wait returns how long to wait for lines: until an idle partition may be taken as such. That is due now when a partition
+// wait returns how long to wait for lines: until the next transaction may be prepared, then until an idle partition may be taken as such. That is due now when a partition
 // is behind, or cannot be read; then it is looked at again and again, but not too often.
 func (t *combineTask) wait(fruitless bool) (wait time.Duration, due bool) {
-	left := t.combiner.NextEnd() + t.cfg.Grace.Milliseconds() - t.clock.Now()
+	_, prepare := t.mayPrepare(t.combiner.NextEnd())
+	left := prepare + prepareAhead
 	switch {
+	case prepare > 0:
+		return min(prepare, maxPoll), false
+	case left > minPoll:
+		return left - minPoll, false
 	case left > 0:
-		return min(time.Duration(left)*time.Millisecond, maxPoll), false
+		return left, false
 	case fruitless:
 		return retryIdle, true
 	}
@@ -220,6 +231,12 @@ func (t *combineTask) read(ctx context.Context, wait time.Duration) (useful bool
 		}
 		t.combiner.Now(t.clock.Now())
 		return t.combiner.Watermark() > before, nil
+	}
+	if wait > 0 && wait <= minPoll {
+		if err := pause(ctx, wait); err != nil {
+			return false, err
+		}
+		wait = 0
 	}
 	fetched, err := t.reader.Poll(ctx, wait)
 	if err != nil {
@@ -300,6 +317,11 @@ func (t *combineTask) outOfRange(in *input, err error) error {
 	return nil
 }
 
+// prepareNext prepares the transaction in which the next window closes, if no more lines come.
+func (t *combineTask) prepareNext(ctx context.Context) error {
+	return t.prepare(ctx, t.offsets(t.combiner.NextEnd(), t.combiner.Until())...)
+}
+
 // flush commits what was counted, the watermark and the positions in one transaction.
 func (t *combineTask) flush(ctx context.Context) error {
 	totals, load, until := t.combiner.Pending(), t.combiner.Load(), t.combiner.Until()
@@ -310,17 +332,10 @@ func (t *combineTask) flush(ctx context.Context) error {
 	for q := range outputs {
 		outputs[q] = kafkaio.Output{Topic: shuffle, Partition: int32(q), Batches: t.packers[q].all()}
 	}
-	var offsets []kafkaio.Offset
-	if watermark != wire.NoWatermark { // else nothing is known yet that would be worth resuming from
-		t.until = max(t.until, until)
-		metadata := wire.CombineState{Watermark: watermark, Lines: t.until, Partitions: t.known}.Encode()
-		for _, in := range t.inputs {
-			offsets = append(offsets, kafkaio.Offset{Topic: t.cfg.LinesTopic, Partition: in.partition, Offset: in.position, Metadata: metadata})
-		}
-	}
-	if err := t.commit(ctx, outputs, offsets...); err != nil {
+	if err := t.commit(ctx, outputs, t.offsets(watermark, until)...); err != nil {
 		return err
 	}
+	t.until = max(t.until, until)
 	for q := range t.packers {
 		t.packers[q].sent()
 	}
@@ -337,6 +352,18 @@ func (t *combineTask) flush(ctx context.Context) error {
 		t.metrics.lag.WithLabelValues(label(in.partition)).Set(float64(max(in.end-in.position, 0)))
 	}
 	return nil
+}
+
+// offsets are what is committed with a watermark, and with until as the end of the newest window with lines: where the inputs are, and what it takes to resume there.
+func (t *combineTask) offsets(watermark, until int64) (offsets []kafkaio.Offset) {
+	if watermark == wire.NoWatermark { // nothing is known yet that would be worth resuming from
+		return nil
+	}
+	metadata := wire.CombineState{Watermark: watermark, Lines: max(t.until, until), Partitions: t.known}.Encode()
+	for _, in := range t.inputs {
+		offsets = append(offsets, kafkaio.Offset{Topic: t.cfg.LinesTopic, Partition: in.partition, Offset: in.position, Metadata: metadata})
+	}
+	return offsets
 }
 
 func (t *combineTask) forget() {

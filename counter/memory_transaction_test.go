@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"wordcount/internal/kafkaio"
 )
 
-func (c *memoryClient) NewTransactional(ctx context.Context, id string, _ kafkaio.Footprint) (transactional, error) {
+func (c *memoryClient) NewTransactional(ctx context.Context, id string, f kafkaio.Footprint) (transactional, error) {
 	if err := c.request(ctx, "init "+id); err != nil {
 		return nil, err
 	}
@@ -27,38 +28,69 @@ func (c *memoryClient) NewTransactional(ctx context.Context, id string, _ kafkai
 		}
 		c.kafka.mu.Unlock()
 	}
-	return &memoryTransactional{client: c, id: id, producer: p, epoch: epoch}, nil
+	return &memoryTransactional{client: c, id: id, footprint: f, producer: p, epoch: epoch}, nil
 }
 
 type memoryTransactional struct {
-	client   *memoryClient
-	id       string
-	producer *memoryProducer
-	epoch    int
+	client    *memoryClient
+	id        string
+	footprint kafkaio.Footprint
+	producer  *memoryProducer
+	epoch     int
+	prepared  bool
+	ahead     []kafkaio.Offset
 }
 
 // Settled asks nothing: this broker leaves no marker out.
 func (t *memoryTransactional) Settled(context.Context) error { return nil }
 
+// Prepare goes through the steps of (*kafkaio.Transactional).Prepare.
+func (t *memoryTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) error {
+	var all []topicPartition
+	for topic, partitions := range t.footprint.Writes {
+		for _, p := range partitions {
+			all = append(all, topicPartition{topic, p})
+		}
+	}
+	err := t.addPartitions(ctx, all)
+	if err == nil {
+		err = t.commitOffsets(ctx, in, offsets)
+	}
+	t.client.kafka.schedule.trace("%s prepares %s epoch %d: offsets %v: %v", t.client.owner, t.id, t.epoch, offsets, err)
+	if err != nil {
+		return t.failed(ctx, err)
+	}
+	t.prepared, t.ahead = true, slices.Clone(offsets)
+	return nil
+}
+
 // Commit goes through the steps of (*kafkaio.Transactional).Commit.
 func (t *memoryTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
 	acks, err := t.write(ctx, in, outputs, offsets)
-	t.client.kafka.schedule.trace("%s writes %s epoch %d: %d outputs, offsets %v: %v", t.client.owner, t.id, t.epoch, len(outputs), offsets, err)
-	if err == nil {
-		if err = t.end(ctx, true); err == nil {
-			return acks, nil
-		}
-	} else if !errors.Is(err, kafkaio.ErrFenced) {
-		err = errors.Join(err, t.end(ctx, false))
+	t.client.kafka.schedule.trace("%s writes %s epoch %d: %d outputs, offsets %v, prepared %t: %v",
+		t.client.owner, t.id, t.epoch, len(outputs), offsets, t.prepared, err)
+	t.prepared, t.ahead = false, nil
+	if err != nil {
+		return nil, t.failed(ctx, err)
 	}
-	return nil, fmt.Errorf("transaction of %s: %w", t.id, err)
+	if err := t.end(ctx, true); err != nil {
+		return nil, fmt.Errorf("transaction of %s: %w", t.id, err)
+	}
+	return acks, nil
 }
 
-func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+func (t *memoryTransactional) failed(ctx context.Context, err error) error {
+	if !errors.Is(err, kafkaio.ErrFenced) {
+		err = errors.Join(err, t.end(ctx, false))
+	}
+	return fmt.Errorf("transaction of %s: %w", t.id, err)
+}
+
+func (t *memoryTransactional) addPartitions(ctx context.Context, added []topicPartition) error {
 	k := t.client.kafka
-	err := t.step(ctx, "add partitions", func(txn *memoryTransaction) error {
-		for _, o := range outputs {
-			l, err := k.log(topicPartition{o.Topic, o.Partition})
+	return t.step(ctx, "add partitions", func(txn *memoryTransaction) error {
+		for _, at := range added {
+			l, err := k.log(at)
 			if err != nil {
 				return err
 			}
@@ -66,8 +98,18 @@ func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outpu
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+}
+
+func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+	k := t.client.kafka
+	if !t.prepared {
+		var written []topicPartition
+		for _, o := range outputs {
+			written = append(written, topicPartition{o.Topic, o.Partition})
+		}
+		if err := t.addPartitions(ctx, written); err != nil {
+			return nil, err
+		}
 	}
 	acks := make([]kafkaio.Ack, len(outputs))
 	for i, o := range outputs {
@@ -85,9 +127,17 @@ func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outpu
 			acks[i].Received = time.Now()
 		}
 	}
-	if len(offsets) == 0 {
+	if slices.Equal(offsets, t.ahead) {
 		return acks, nil
 	}
+	return acks, t.commitOffsets(ctx, in, offsets)
+}
+
+func (t *memoryTransactional) commitOffsets(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	k := t.client.kafka
 	patience, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	for gen := in.Now(); ; {
@@ -100,11 +150,11 @@ func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outpu
 			return nil
 		})
 		if !over {
-			return acks, err
+			return err
 		}
 		next, none := in.Next(patience, gen.ID)
 		if none != nil {
-			return acks, err
+			return err
 		}
 		gen = next
 	}

@@ -15,6 +15,8 @@ const (
 	// wait for one that began just before.
 	closing    = time.Second
 	earlyFlush = 100 * time.Millisecond
+	// So long before the broker's clock closes a window its transaction is prepared: until then most windows are closed by lines of the next one.
+	prepareAhead = 100 * time.Millisecond
 	// While more lines wait to be read, the windows that close in this time share a transaction.
 	backlogFlush = 100 * time.Millisecond
 
@@ -41,7 +43,7 @@ func (t *combineTask) flushNow() bool {
 	left := c.NextEnd() - t.clock.Now()
 	soon := left <= closing.Milliseconds() && left >= -(t.cfg.Grace+closing).Milliseconds()
 	switch age := time.Since(t.flushed); {
-	case t.full():
+	case t.full(), t.overdue():
 		return true
 	case c.Closes():
 		return !t.behind() || age >= backlogFlush

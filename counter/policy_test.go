@@ -133,7 +133,10 @@ func TestWait(t *testing.T) {
 		}{
 			{0, false, maxPoll, false},
 			{4 * time.Second, false, maxPoll, false},
-			{5 * time.Second, false, 250 * time.Millisecond, false}, // the window's end: the grace is left
+			{5 * time.Second, false, 150 * time.Millisecond, false}, // the window's end: until the transaction may be prepared
+			{5150 * time.Millisecond, false, 95 * time.Millisecond, false},
+			{5200 * time.Millisecond, false, 45 * time.Millisecond, false}, // but not the last ms
+			{5245 * time.Millisecond, false, 5 * time.Millisecond, false},
 			{5249 * time.Millisecond, true, time.Millisecond, false},
 			{5250 * time.Millisecond, false, 0, true},
 			{5250 * time.Millisecond, true, retryIdle, true},

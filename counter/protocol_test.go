@@ -34,7 +34,7 @@ func TestProtocol(t *testing.T) {
 	times["lines"], times["late lines"], times["lines of aborted transactions"] = total.lines, total.late, total.aborted
 	times["windows"], times["empty windows"], times["skipped windows"], times["exact schedules"] = total.windows, total.empty, total.skipped, total.exact
 	expected := []string{"lines", "late lines", "lines of aborted transactions", "windows", "empty windows", "skipped windows", "exact schedules",
-		"stopped", "went on in the next generation", "refused by generation", "fenced zombies", "refused zombies", "misled zombies", "fenced by a zombie"}
+		"stopped", "went on in the next generation", "refused by generation", "fenced zombies", "refused zombies", "misled zombies", "fenced by a zombie", "fenced after a minute"}
 	for _, place := range places {
 		expected = append(expected, "dies "+place, "fails "+place, "overtaken "+place)
 	}
@@ -49,7 +49,7 @@ func newScript(s *schedule, metrics *metrics) *script {
 	s.partitions = 1 + s.random.IntN(3)
 	s.topics(1 + s.random.IntN(3))
 	p := &script{
-		schedule: s, metrics: metrics, usurped: make(map[string]bool),
+		schedule: s, metrics: metrics, usurped: make(map[string]bool), expired: make(map[string]bool),
 		tasks: map[string][]*scripted{stageCombine: make([]*scripted, s.partitions), stageReduce: make([]*scripted, s.partitions)},
 		seen:  make(map[topicPartition]kafkaio.Offset),
 	}
@@ -164,10 +164,13 @@ func (t *scripted) advance(commit bool) error {
 			}
 			more = t.calm.Load() && f != nil && f.Position() < f.HighWatermark
 		}
-		if !commit {
-			return nil
+		switch {
+		case commit:
+			return t.reduce.close(ctx)
+		case t.reduce.reducer.Started() && t.prepares(t.reduce.prepared):
+			return t.reduce.prepareNext(ctx)
 		}
-		return t.reduce.close(ctx)
+		return nil
 	}
 	ahead, err := t.combine.ahead(ctx)
 	if err != nil || ahead {
@@ -181,7 +184,15 @@ func (t *scripted) advance(commit bool) error {
 	if commit || t.combine.flushNow() {
 		return t.combine.flush(ctx)
 	}
+	if t.prepares(t.combine.prepared) {
+		return t.combine.prepareNext(ctx)
+	}
 	return nil
+}
+
+// prepares tells whether a task prepares its next transaction, at any moment.
+func (t *scripted) prepares(prepared time.Time) bool {
+	return prepared.IsZero() && !t.calm.Load() && t.random.IntN(3) == 0
 }
 
 // wake has a task go on that has a successor.

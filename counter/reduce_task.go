@@ -28,6 +28,13 @@ type reduceTask struct {
 	rows      rows
 	ends      packer // the batch records
 	row       []byte
+	expected  expectation
+}
+
+// expectation is what a transaction was prepared with: the state in which closing the next window should leave the task, and a safe offset.
+type expectation struct {
+	safe  int64
+	state wire.ReduceState
 }
 
 // run is one attempt: from the committed state until ctx ends; what has closed by then is committed.
@@ -39,7 +46,7 @@ func (t *reduceTask) run(ctx context.Context) error {
 	defer t.reduces.listen(t.slot)()
 	for {
 		next := t.reducer.Next()
-		_, err := t.read(ctx, maxPoll)
+		_, err := t.read(ctx, t.wait())
 		if err == nil && t.reducer.Next() == next { // there is time to look: who reads the last windows does not wait for the next ones
 			err = t.producer.Settled(ctx)
 		}
@@ -52,7 +59,39 @@ func (t *reduceTask) run(ctx context.Context) error {
 		if err := t.close(ctx); err != nil {
 			return err
 		}
+		if !t.reducer.Started() {
+			continue
+		}
+		if may, _ := t.mayPrepare(t.nextEnd()); may {
+			if err := t.prepareNext(ctx); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// nextEnd returns the end of the next window.
+func (t *reduceTask) nextEnd() int64 { return t.reducer.Closed() + int64(t.interval) }
+
+// wait returns how long to wait for records: until the next transaction may be prepared, if that lies ahead.
+func (t *reduceTask) wait() time.Duration {
+	if t.reducer.Started() {
+		if _, prepare := t.mayPrepare(t.nextEnd()); prepare > 0 {
+			return min(prepare, maxPoll)
+		}
+	}
+	return maxPoll
+}
+
+// offset is what is committed.
+func (t *reduceTask) offset(safe int64, state wire.ReduceState) kafkaio.Offset {
+	return kafkaio.Offset{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: safe, Metadata: state.Encode()}
+}
+
+// prepareNext prepares the transaction in which the next window closes.
+func (t *reduceTask) prepareNext(ctx context.Context) error {
+	t.expected.safe, t.expected.state = t.reducer.Expected()
+	return t.prepare(ctx, t.offset(t.expected.safe, t.expected.state))
 }
 
 // stop closes what the combine tasks' last transactions have made ready. It reads on, with a fetch of its own, to what is there
@@ -77,7 +116,11 @@ func (t *reduceTask) stop(ctx context.Context) error {
 			break
 		}
 	}
-	return t.close(ctx)
+	if err := t.close(ctx); err != nil || t.prepared.IsZero() {
+		return err
+	}
+	safe, state := t.reducer.Commit() // as before: the transaction that was prepared has to end
+	return t.commit(ctx, nil, t.offset(safe, state))
 }
 
 func (t *reduceTask) start(ctx context.Context) error {
@@ -173,10 +216,13 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 		w.Counts = nil
 		closed = append(closed, w)
 	}
-	if len(closed) == 0 && skipped == 0 && t.committed {
+	if len(closed) == 0 && skipped == 0 && t.committed && !t.overdue() {
 		return false, nil
 	}
 	safe, state := t.reducer.Commit()
+	if !t.prepared.IsZero() && state == t.expected.state {
+		safe = t.expected.safe
+	}
 	var outputs []kafkaio.Output
 	if rows := t.rows.all(); len(rows) > 0 {
 		outputs = append(outputs, kafkaio.Output{Topic: t.cfg.CountsTopic, Partition: t.slot, Batches: rows})
@@ -184,8 +230,7 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	if ends := t.ends.all(); len(ends) > 0 {
 		outputs = append(outputs, kafkaio.Output{Topic: t.cfg.BatchesTopic, Partition: t.slot, Batches: ends})
 	}
-	err = t.commit(ctx, outputs, kafkaio.Offset{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: safe, Metadata: state.Encode()})
-	if err != nil {
+	if err := t.commit(ctx, outputs, t.offset(safe, state)); err != nil {
 		return false, err
 	}
 	t.reduces.close(t.slot, t.reducer.Closed())

@@ -22,6 +22,7 @@ type script struct {
 	markers   []marker
 	timeouts  []func()
 	usurped   map[string]bool                   // transactional ids that a zombie may have taken
+	expired   map[string]bool                   // transactional ids whose transaction was aborted when nobody had ended it
 	undecided []func()                          // producers' transactions that are to be decided
 	seen      map[topicPartition]kafkaio.Offset // what was committed last
 }
@@ -95,12 +96,21 @@ func (s *script) deliver() {
 	}
 }
 
-// expire aborts what nobody has ended.
+// expire aborts what nobody has ended: what the dead have left, and what others have prepared, who sleep for a minute.
 func (s *script) expire() {
+	epochs := make(map[string]int)
+	for id, p := range s.kafka.producers {
+		epochs[id] = p.epoch
+	}
 	for _, abort := range s.timeouts {
 		abort()
 	}
 	s.timeouts = s.timeouts[:0]
+	for id, epoch := range epochs {
+		if s.kafka.producers[id].epoch != epoch {
+			s.expired[id] = true
+		}
+	}
 }
 
 // watch checks that nothing which is committed falls.
@@ -216,6 +226,8 @@ func (t *scripted) do(what func() error) {
 		s.outcome.happened("refused zombies", 1)
 	case fenced && s.usurped[t.task().transactionalID()]:
 		s.outcome.happened("fenced by a zombie", 1)
+	case fenced && s.expired[t.task().transactionalID()]:
+		s.outcome.happened("fenced after a minute", 1)
 	case t.zombie && final(err): // what looks wrong is its successor's work: supervise asks the group
 		s.outcome.happened("misled zombies", 1)
 	case stale && t.task().generation < s.kafka.generation:

@@ -50,6 +50,7 @@ type task struct {
 	known      int     // every lines partition of the slot below this number is in lines
 	generation int32   // in which it has committed last
 	producer   transactional
+	prepared   time.Time // when the transaction was that is committed next; zero: it is not
 }
 
 func (t *task) String() string { return fmt.Sprintf("%s %d", t.stage, t.slot) }
@@ -139,6 +140,7 @@ func final(err error) bool {
 
 // begin takes the transactional id over, and so settles what its last user left.
 func (t *task) begin(ctx context.Context) (err error) {
+	t.prepared = time.Time{}
 	t.producer, err = t.broker.NewTransactional(ctx, t.transactionalID(), t.footprint())
 	return err
 }
@@ -160,6 +162,29 @@ func (t *task) footprint() kafkaio.Footprint {
 	}
 }
 
+// prepare sends what can be said of the next transaction before its records are there: an offset that it will commit, unless something comes in between. As
+// little as can be is left for the moment in which a window closes.
+func (t *task) prepare(ctx context.Context, offsets ...kafkaio.Offset) error {
+	ctx, cancel := patient(ctx)
+	defer cancel()
+	if err := t.producer.Prepare(ctx, t, offsets); err != nil {
+		t.ended(err)
+		return err
+	}
+	t.prepared = time.Now()
+	return nil
+}
+
+// mayPrepare tells whether a window will soon be closed by the broker's clock alone, whose transaction has not been prepared; until is how long it is to the
+// moment from which on it may be, when that lies ahead.
+func (t *task) mayPrepare(end int64) (may bool, until time.Duration) {
+	left := time.Duration(end-t.clock.Now())*time.Millisecond + t.cfg.Grace
+	return t.prepared.IsZero() && left > 0 && left <= prepareAhead, left - prepareAhead
+}
+
+// overdue tells whether a transaction was prepared so long ago that it must be committed without what it waits for.
+func (t *task) overdue() bool { return !t.prepared.IsZero() && time.Since(t.prepared) >= flushAge }
+
 // commit writes one transaction, tells the metrics how it went, and the clock what time it is at the broker. A stop does not
 // interrupt it: what was read is committed, and readers don't wait for a transaction that was left open.
 func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...kafkaio.Offset) error {
@@ -167,17 +192,8 @@ func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...
 	defer cancel()
 	start := time.Now()
 	acks, err := t.producer.Commit(ctx, t, outputs, offsets)
-	outcome := outcomeCommitted
-	switch {
-	case err == nil:
-	case errors.Is(err, kafkaio.ErrFenced):
-		outcome = outcomeFenced
-	case errors.Is(err, kafkaio.ErrNotMember):
-		outcome = outcomeStale
-	default:
-		outcome = outcomeAborted
-	}
-	t.metrics.transactions.WithLabelValues(t.stage, outcome).Inc()
+	t.prepared = time.Time{}
+	t.ended(err)
 	if err != nil {
 		var code kafka.Error
 		if errors.As(err, &code) && (code == kafka.MessageSizeTooLarge || code == kafka.RecordListTooLarge) {
@@ -192,6 +208,21 @@ func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...
 		t.clock.Observe(a.AppendTime, a.Received)
 	}
 	return nil
+}
+
+// ended tells the metrics how a transaction ended.
+func (t *task) ended(err error) {
+	outcome := outcomeCommitted
+	switch {
+	case err == nil:
+	case errors.Is(err, kafkaio.ErrFenced):
+		outcome = outcomeFenced
+	case errors.Is(err, kafkaio.ErrNotMember):
+		outcome = outcomeStale
+	default:
+		outcome = outcomeAborted
+	}
+	t.metrics.transactions.WithLabelValues(t.stage, outcome).Inc()
 }
 
 // patient returns a context that outlives ctx by lastCommit.

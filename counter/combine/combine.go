@@ -160,8 +160,11 @@ func (c *Combiner) advance(input int, t int64) {
 	c.reach(input, t)
 }
 
-// Idle notes that a fetch sent at the broker's time sentAt found nothing beyond an input's position.
-func (c *Combiner) Idle(input int, sentAt int64) { c.reach(input, sentAt-c.cfg.Grace) }
+// Idle notes that a fetch sent at the broker's time sentAt found nothing beyond an input's position: windows that had ended a grace before get no more of it. Its
+// watermark is the end of the last of them, which can be told beforehand.
+func (c *Combiner) Idle(input int, sentAt int64) {
+	c.reach(input, c.cfg.Interval.Floor(sentAt-c.cfg.Grace))
+}
 
 // reach raises an input's watermark, and the slot's if that may pass a window: most lines are in the window of the one before.
 func (c *Combiner) reach(input int, t int64) {

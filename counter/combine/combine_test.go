@@ -287,20 +287,20 @@ func TestWatermark(t *testing.T) {
 	c.Idle(0, start+9000)
 	want(c, start) // nothing is known of the other input
 	c.Idle(1, start+5249)
-	want(c, start+4999) // less the grace
+	want(c, start) // less the grace, the window has not ended
 	c.Idle(1, start+5250)
 	want(c, start+5000)
 	c.Line(1, start+7000, far, []byte("a"))
-	want(c, start+7000)
+	want(c, start+5000)   // as the other input, which no window has passed since
 	c.Idle(1, start+6000) // a fetch that was sent before
-	want(c, start+7000)
+	want(c, start+5000)
 	c.Idle(0, start+1000)
-	want(c, start+7000)
+	want(c, start+5000)
 	c.Now(far) // is for slots without inputs
-	want(c, start+7000)
+	want(c, start+5000)
 	c.Line(0, start+8000, far, []byte("a"))
 	c.Line(1, start+9000, far, []byte("a"))
-	want(c, start+8750)
+	want(c, start+8000)
 
 	c = combiner(t, 0)
 	want(c, start)
@@ -502,7 +502,7 @@ func TestAgainstOracle(t *testing.T) {
 			case n == 0:
 				sentAt := now - r.Int64N(500)
 				c.Idle(input, sentAt)
-				inputsAt[input] = max(inputsAt[input], sentAt-c.cfg.Grace)
+				inputsAt[input] = max(inputsAt[input], i.Floor(sentAt-c.cfg.Grace))
 			case n == 1:
 				windows, mark := flush(t, c)
 				for number, w := range windows {

@@ -336,3 +336,15 @@ func (r *Reducer) Commit() (safe int64, state wire.ReduceState) {
 	r.state.LinesPartitions = state.LinesPartitions
 	return safe, state
 }
+
+// Expected returns what Commit will return when the next window has closed, if that has lines as the one before had, or none again, but for the
+// offset, which may lie behind this one: what is open can be read from this one, too. It must not be called before Started.
+func (r *Reducer) Expected() (safe int64, state wire.ReduceState) {
+	safe, state = r.Commit()
+	next := r.cfg.Interval.Of(state.Closed)
+	if state.LastNonEmpty == next-1 {
+		state.LastNonEmpty = next
+	}
+	state.Closed = r.cfg.Interval.End(next)
+	return safe, state
+}

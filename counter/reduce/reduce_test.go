@@ -280,6 +280,46 @@ func TestCommit(t *testing.T) {
 	}
 }
 
+// What is expected is what comes, as long as windows go on to have lines, or none; and what was open then, and is still, can be read from the offset.
+func TestExpected(t *testing.T) {
+	r := first(2)
+	apply(t, r, 0, watermark(0, start), watermark(1, start))
+	at := int64(2)
+	for i, window := range []struct {
+		lines int64
+		early bool // a partial of the next window is there before
+		want  bool // as expected
+	}{
+		{1, false, true}, {2, false, true}, {0, false, false}, {0, false, true}, {1, true, false}, {1, false, true},
+	} {
+		number, end := w0+int64(i), start+int64(i+1)*interval
+		safe, state := r.Expected()
+		if before, _ := r.Commit(); safe != before {
+			t.Errorf("window %d: the offset is %d, and %d to be committed now", i, safe, before)
+		}
+		var records [][]byte
+		if window.lines > 0 {
+			records = append(records, partial(1, number, window.lines, 0, "a"))
+		}
+		if window.early {
+			records = append(records, partial(0, number+1, 1, 0, "b"))
+		}
+		records = append(records, watermark(0, end), watermark(1, end))
+		apply(t, r, at, records...)
+		at += int64(len(records))
+		if windows, _ := closed(r); len(windows) != 1 {
+			t.Fatalf("window %d: closed %v", i, windows)
+		}
+		then, came := r.Commit()
+		if (state == came) != window.want || state.Closed != came.Closed {
+			t.Errorf("window %d: expected %+v, came %+v", i, state, came)
+		}
+		if safe > then {
+			t.Errorf("window %d: the offset was %d, and %d is safe", i, safe, then)
+		}
+	}
+}
+
 // How many lines partitions have committed offsets for sure: as many as the slot that knows of the fewest has said with a
 // watermark, for only that came with offsets.
 func TestLinesPartitions(t *testing.T) {

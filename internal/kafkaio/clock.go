@@ -1,15 +1,18 @@
 package kafkaio
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// BrokerClock tells the broker's time: the append time in our latest produce answer plus the monotonic time since, our
-// own clock before the first. It is behind the broker by at most the answer's way back, and never ahead. Safe for
-// concurrent use; the zero value is ready.
+// BrokerClock tells the broker's time: the append time in a produce answer plus the monotonic time since, our own clock
+// before the first. Of the answers of the last 15 s it goes by the one that had the shortest way: it is behind the broker by that at most, and
+// ahead only when the broker's clock was set back meanwhile. Safe for concurrent use; the zero value is ready.
 type BrokerClock struct {
-	latest atomic.Pointer[appendTime]
+	mu     sync.Mutex
+	recent []appendTime // those that may still be the best one, it first, each behind the one before
+	best   atomic.Pointer[appendTime]
 }
 
 type appendTime struct {
@@ -17,20 +20,35 @@ type appendTime struct {
 	received time.Time // with its monotonic reading
 }
 
+// at returns the broker's time at the local instant t, in ms since the epoch.
+func (a appendTime) at(t time.Time) int64 { return a.ms + t.Sub(a.received).Milliseconds() }
+
+const clockMemory = 15 * time.Second
+
 // Observe notes a produce answer's append time, in ms since the epoch. Negative ones (the topic has CreateTime) are ignored.
 func (c *BrokerClock) Observe(ms int64, received time.Time) {
-	if ms >= 0 {
-		c.latest.Store(&appendTime{ms, received})
+	if ms < 0 {
+		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.recent) > 0 && received.Sub(c.recent[0].received) >= clockMemory {
+		c.recent = c.recent[1:]
+	}
+	for last := len(c.recent) - 1; last >= 0 && c.recent[last].at(received) <= ms; last-- {
+		c.recent = c.recent[:last]
+	}
+	c.recent = append(c.recent, appendTime{ms, received})
+	c.best.Store(&appendTime{c.recent[0].ms, c.recent[0].received})
 }
 
 // Known tells whether an answer was observed.
-func (c *BrokerClock) Known() bool { return c.latest.Load() != nil }
+func (c *BrokerClock) Known() bool { return c.best.Load() != nil }
 
 // At returns the broker's time at the local instant t, in ms since the epoch.
 func (c *BrokerClock) At(t time.Time) int64 {
-	if a := c.latest.Load(); a != nil {
-		return a.ms + t.Sub(a.received).Milliseconds()
+	if a := c.best.Load(); a != nil {
+		return a.at(t)
 	}
 	return t.UnixMilli()
 }

@@ -66,9 +66,12 @@ type Transactional struct {
 	footprint Footprint
 	sequences map[topicPartition]int32
 
-	trusting  bool // the broker is older than the mistake that is looked for, Kafka before 3.0
-	unsettled bool // nobody has looked whether the last transaction's end has reached everything
-	begun     bool // the coordinator has answered that something belongs to the transaction
+	trusting  bool     // the broker is older than the mistake that is looked for, Kafka before 3.0
+	unsettled bool     // nobody has looked whether the last transaction's end has reached everything
+	begun     bool     // the coordinator has answered that something belongs to the transaction
+	prepared  bool     // by Prepare
+	ahead     []Offset // what Prepare has committed in the transaction
+	stray     bool     // an offset commit was not answered: it may come yet
 }
 
 type topicPartition struct {
@@ -86,38 +89,97 @@ func (c *Client) NewTransactional(ctx context.Context, id string, f Footprint) (
 	return t, nil
 }
 
-// Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. First it waits until the last one is
-// Settled. The transaction is open only while it is sent. A group that is on its way to its next generation is waited for, 2 s at most. It returns the answers to each
-// output's last batch (−1, −1 without one). After an error the producer is void, and so are the batches: what was sent of them may still
-// be on its way.
+// Prepare begins the next transaction ahead of its records, so that Commit, when it has them, has little else to send. All that the footprint names takes part, and
+// the offsets are committed in it. A transaction without records holds no reader up. First Prepare waits until the last one is Settled. Whoever has
+// prepared must Commit, within the minute after which the broker aborts the transaction and fences the producer. After an error the producer
+// is void.
+func (t *Transactional) Prepare(ctx context.Context, in Place, offsets []Offset) error {
+	if err := t.Settled(ctx); err != nil {
+		return err
+	}
+	t.begun = false
+	if t.stray {
+		offsets = nil // Commit sends them, last
+	}
+	if err := t.writeAhead(ctx, in, offsets); err != nil {
+		return t.failed(ctx, err)
+	}
+	t.prepared, t.ahead = true, slices.Clone(offsets)
+	return nil
+}
+
+func (t *Transactional) writeAhead(ctx context.Context, in Place, offsets []Offset) error {
+	var all []topicPartition
+	for topic, partitions := range t.footprint.Writes {
+		for _, p := range partitions {
+			all = append(all, topicPartition{topic, p})
+		}
+	}
+	if err := t.addPartitions(ctx, all); err != nil || len(offsets) == 0 {
+		return err
+	}
+	if err := t.addGroup(ctx, in.Now().Group); err != nil {
+		return err
+	}
+	if err := t.commitOffsets(ctx, in, offsets); err != nil {
+		return err
+	}
+	if t.stray { // Commit may have others, and this one come behind them
+		return errors.New("commit offsets: a try was not answered")
+	}
+	return nil
+}
+
+// Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. It is the one that was prepared, whose offsets hold when
+// there are no others; else the last one is first waited for until it is Settled. Records are in it only while it is sent. A group that is on its way to its next generation is
+// waited for, 2 s at most. It returns the answers to each output's last batch (−1, −1 without one). After an error the producer is void, and so are the batches: what was sent of
+// them may still be on its way.
 func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {
 	if err := t.Settled(ctx); err != nil {
 		return nil, err
 	}
-	t.begun = false
+	t.begun = t.prepared
 	acks, err := t.write(ctx, in, outputs, offsets)
+	t.prepared, t.ahead = false, nil
 	switch {
-	case err == nil && !t.begun: // nothing to write
+	case err != nil:
+		return nil, t.failed(ctx, err)
+	case !t.begun: // nothing to write
 		return acks, nil
-	case err == nil:
-		if err = t.end(ctx); err == nil {
-			t.unsettled = true
-			return acks, nil
-		}
-		// Undecided: only the coordinator knows, and NewTransactional asks it.
+	}
+	if err := t.end(ctx); err != nil { // undecided: only the coordinator knows, and NewTransactional asks it
+		return nil, fmt.Errorf("transaction of %s: %w", t.id, err)
+	}
+	t.unsettled = true
+	return acks, nil
+}
+
+// failed has a transaction that err has ended aborted, at once where nobody may come soon whose NewTransactional does it, and returns the error.
+func (t *Transactional) failed(ctx context.Context, err error) error {
+	switch {
 	case !t.begun, errors.Is(err, ErrFenced), retriable(err) && !errors.Is(err, ErrNotMember), ctx.Err() != nil:
-		// NewTransactional aborts it.
-	default: // and at once, where nobody may come soon
+	default:
 		if abort := t.abort(ctx); abort != nil {
 			err = fmt.Errorf("%w (and abort: %v)", err, abort)
 		}
 	}
-	return nil, fmt.Errorf("transaction of %s: %w", t.id, err)
+	return fmt.Errorf("transaction of %s: %w", t.id, err)
 }
 
 func (t *Transactional) write(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {
-	if err := t.addPartitions(ctx, outputs); err != nil {
-		return nil, fmt.Errorf("add partitions: %w", err)
+	if !t.prepared {
+		var written []topicPartition
+		for _, o := range outputs {
+			if len(o.Batches) > 0 {
+				written = append(written, topicPartition{o.Topic, o.Partition})
+			}
+		}
+		if err := t.addPartitions(ctx, written); err != nil {
+			return nil, err
+		}
+	}
+	if len(t.ahead) > 0 && slices.Equal(offsets, t.ahead) {
+		offsets = nil
 	}
 	var acks []Ack
 	var work errgroup.Group // neither ends the other: a transaction is aborted when everything is answered
@@ -125,7 +187,7 @@ func (t *Transactional) write(ctx context.Context, in Place, outputs []Output, o
 		acks, err = t.produce(ctx, outputs)
 		return err
 	})
-	if len(offsets) > 0 {
+	if len(offsets) > 0 && len(t.ahead) == 0 {
 		group := in.Now().Group
 		work.Go(func() error { return t.addGroup(ctx, group) })
 	}
@@ -134,10 +196,7 @@ func (t *Transactional) write(ctx context.Context, in Place, outputs []Output, o
 	}
 	// Not while batches are sent: the broker verifies both with the coordinator, and refuses one of two verifications that
 	// meet ("Unable to verify the partition has been added to the transaction"), which then has to come again.
-	if err := t.commitOffsets(ctx, in, offsets); err != nil {
-		return nil, fmt.Errorf("commit offsets: %w", err)
-	}
-	return acks, nil
+	return acks, t.commitOffsets(ctx, in, offsets)
 }
 
 // call retries one request of the transaction within requestPatience and makes fencing one error.
@@ -174,23 +233,20 @@ func fencing(err error) bool {
 	return false
 }
 
-func (t *Transactional) addPartitions(ctx context.Context, outputs []Output) error {
-	req := &addpartitionstotxn.Request{TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch}
-	for _, o := range outputs {
-		if len(o.Batches) == 0 {
-			continue
-		}
-		i := slices.IndexFunc(req.Topics, func(r addpartitionstotxn.RequestTopic) bool { return r.Name == o.Topic })
-		if i < 0 {
-			i = len(req.Topics)
-			req.Topics = append(req.Topics, addpartitionstotxn.RequestTopic{Name: o.Topic})
-		}
-		req.Topics[i].Partitions = append(req.Topics[i].Partitions, o.Partition)
-	}
-	if len(req.Topics) == 0 {
+func (t *Transactional) addPartitions(ctx context.Context, added []topicPartition) error {
+	if len(added) == 0 {
 		return nil
 	}
-	return t.call(ctx, "add partitions to the transaction", func(ctx context.Context) error {
+	req := &addpartitionstotxn.Request{TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch}
+	for _, at := range added {
+		i := slices.IndexFunc(req.Topics, func(r addpartitionstotxn.RequestTopic) bool { return r.Name == at.topic })
+		if i < 0 {
+			i = len(req.Topics)
+			req.Topics = append(req.Topics, addpartitionstotxn.RequestTopic{Name: at.topic})
+		}
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, at.partition)
+	}
+	err := t.call(ctx, "add partitions to the transaction", func(ctx context.Context) error {
 		m, err := t.client.toCoordinator(ctx, t.key, req)
 		if err != nil {
 			return err
@@ -206,6 +262,10 @@ func (t *Transactional) addPartitions(ctx context.Context, outputs []Output) err
 		t.begun = true
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("add partitions: %w", err)
+	}
+	return nil
 }
 
 // produce sends the outputs' batches: the first of each together, then the second ones, and so on, because a request
@@ -290,6 +350,10 @@ func (t *Transactional) commitOffsets(ctx context.Context, in Place, offsets []O
 	defer cancel()
 	for gen := in.Now(); ; {
 		err := t.commitOffsetsIn(ctx, gen, offsets)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("commit offsets: %w", err)
 		if !movedOn(err) {
 			return err
 		}
@@ -319,6 +383,7 @@ func (t *Transactional) commitOffsetsIn(ctx context.Context, gen Generation, off
 	return t.call(ctx, "commit offsets", func(ctx context.Context) error {
 		m, err := t.client.toCoordinator(ctx, group, req)
 		if err != nil {
+			t.stray = true
 			return err
 		}
 		for _, topic := range m.(*txnoffsetcommit.Response).Topics {

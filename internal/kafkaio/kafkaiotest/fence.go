@@ -3,6 +3,8 @@ package kafkaiotest
 import (
 	"errors"
 
+	"github.com/segmentio/kafka-go/protocol"
+
 	"wordcount/internal/kafkaio"
 )
 
@@ -31,26 +33,36 @@ func testFencing(f *fixture) {
 // written nothing.
 func testFencingMidway(f *fixture) {
 	for _, key := range commitRequests {
-		topic := f.topic(key.String(), 1)
-		c, proxy := f.behind()
-		older := f.transactional(c, key.String())
-		reached, release := proxy.hold(key)
-		done := make(chan error, 1)
-		go func() {
-			_, err := older.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(topic, 0, "zombie")}, []kafkaio.Offset{{Topic: topic, Offset: 99}})
-			done <- err
-		}()
-		<-reached
-		newer := f.transactional(f.client, key.String())
-		f.wantOffset(topic, -1, "")
-		f.commit(newer, []kafkaio.Output{output(topic, 0, "newer")}, kafkaio.Offset{Topic: topic, Offset: 2})
-		release()
-		if err := <-done; !errors.Is(err, kafkaio.ErrFenced) {
-			f.Errorf("%v: got %v", key, err)
-		}
-		f.commit(newer, []kafkaio.Output{output(topic, 0, "newer still")})
-		f.transactional(f.client, key.String())
-		f.wantOffset(topic, 2, "")
-		f.wantCommitted(topic, []string{"newer", "newer still"})
+		f.fenceMidway(key, key.String(), false)
 	}
+	for _, key := range []protocol.ApiKey{protocol.Produce, protocol.TxnOffsetCommit, protocol.EndTxn} {
+		f.fenceMidway(key, "prepared-"+key.String(), true)
+	}
+}
+
+func (f *fixture) fenceMidway(key protocol.ApiKey, name string, prepared bool) {
+	topic := f.topic(name, 1)
+	c, proxy := f.behind()
+	older := f.transactional(c, name)
+	if prepared {
+		f.prepare(older, kafkaio.Offset{Topic: topic, Offset: 98})
+	}
+	reached, release := proxy.hold(key)
+	done := make(chan error, 1)
+	go func() {
+		_, err := older.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(topic, 0, "zombie")}, []kafkaio.Offset{{Topic: topic, Offset: 99}})
+		done <- err
+	}()
+	<-reached
+	newer := f.transactional(f.client, name)
+	f.wantOffset(topic, -1, "")
+	f.commit(newer, []kafkaio.Output{output(topic, 0, "newer")}, kafkaio.Offset{Topic: topic, Offset: 2})
+	release()
+	if err := <-done; !errors.Is(err, kafkaio.ErrFenced) {
+		f.Errorf("%s: got %v", name, err)
+	}
+	f.commit(newer, []kafkaio.Output{output(topic, 0, "newer still")})
+	f.transactional(f.client, name)
+	f.wantOffset(topic, 2, "")
+	f.wantCommitted(topic, []string{"newer", "newer still"})
 }

@@ -1,0 +1,225 @@
+package counter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"wordcount/internal/kafkaio"
+)
+
+// sent is what a task asked of its producer.
+type sent struct {
+	at      time.Time
+	what    string // prepare or commit
+	stage   string
+	outputs int
+	offsets []kafkaio.Offset
+}
+
+// noting is a broker that notes what is prepared and committed, and when.
+type noting struct {
+	*memoryClient
+	mu      *sync.Mutex
+	all     *[]sent
+	refuses error // what Prepare returns
+}
+
+func noted(p *process) (b noting) {
+	b = noting{memoryClient: p.job.broker.(*memoryClient), mu: new(sync.Mutex), all: new([]sent)}
+	p.job.broker = b
+	return b
+}
+
+func (b noting) NewTransactional(ctx context.Context, id string, f kafkaio.Footprint) (transactional, error) {
+	t, err := b.memoryClient.NewTransactional(ctx, id, f)
+	stage := stageReduce
+	if strings.Contains(id, stageCombine) {
+		stage = stageCombine
+	}
+	return notingTransactional{t, b, stage}, err
+}
+
+type notingTransactional struct {
+	transactional
+	noting
+	stage string
+}
+
+func (t notingTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) error {
+	t.note("prepare", 0, offsets)
+	if t.refuses != nil {
+		return t.refuses
+	}
+	return t.transactional.Prepare(ctx, in, offsets)
+}
+
+func (t notingTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
+	t.note("commit", len(outputs), offsets)
+	return t.transactional.Commit(ctx, in, outputs, offsets)
+}
+
+func (t notingTransactional) note(what string, outputs int, offsets []kafkaio.Offset) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	*t.all = append(*t.all, sent{time.Now(), what, t.stage, outputs, slices.Clone(offsets)})
+}
+
+// since returns what a stage's task has sent since then.
+func (b noting) since(from time.Time, stage string) (some []sent) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, one := range *b.all {
+		if one.stage == stage && !one.at.Before(from) {
+			some = append(some, one)
+		}
+	}
+	return some
+}
+
+// A transaction that the broker's clock will let close a window is prepared a tenth of a second before, and with the very offsets that are committed then: nothing but
+// the records is left to send.
+func TestPrepared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		b := noted(p)
+		ctx, stop := context.WithCancel(t.Context())
+		over := slotAtWork(ctx, p)
+		toEnd := func() { // of the window
+			now := s.kafka.now()
+			time.Sleep(time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond)
+		}
+		toEnd()
+		for window, test := range []struct {
+			lines int
+			again map[string]bool // stages that commit other offsets than they have prepared
+		}{
+			{1, map[string]bool{stageReduce: true}}, // lines behind a window without
+			{2, nil},
+			{1, nil},
+			{0, map[string]bool{stageReduce: true}}, // and a window without behind lines
+			{0, nil},
+		} {
+			time.Sleep(time.Second)
+			s.lines(0, test.lines)
+			toEnd()
+			end := time.Now()
+			time.Sleep(2 * time.Second)
+			for _, stage := range []string{stageCombine, stageReduce} {
+				some := b.since(end, stage)
+				if len(some) != 2 || some[0].what != "prepare" || some[1].what != "commit" {
+					t.Fatalf("window %d, %s: %v", window, stage, some)
+				}
+				if at := some[0].at.Sub(end); at < 150*time.Millisecond || at > 220*time.Millisecond {
+					t.Errorf("window %d, %s: prepared %v after the window's end", window, stage, at)
+				}
+				if at := some[1].at.Sub(end); at < 250*time.Millisecond || at > 350*time.Millisecond {
+					t.Errorf("window %d, %s: committed %v after the window's end", window, stage, at)
+				}
+				if same := slices.Equal(some[0].offsets, some[1].offsets); same == test.again[stage] || len(some[1].offsets) != 1 {
+					t.Errorf("window %d, %s: prepared %v, committed %v", window, stage, some[0].offsets, some[1].offsets)
+				}
+			}
+		}
+		stop()
+		<-over
+	})
+}
+
+// A line that comes when all is prepared is committed with it, and nothing of what was prepared holds.
+func TestPreparedInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		b := noted(p)
+		ctx, stop := context.WithCancel(t.Context())
+		over := slotAtWork(ctx, p)
+		now := s.kafka.now()
+		end := p.job.interval.End(p.job.interval.Of(now))
+		time.Sleep(time.Duration(end-now)*time.Millisecond + 200*time.Millisecond)
+		began := time.Now()
+		s.lines(0, 3)
+		time.Sleep(time.Second)
+		some := b.since(began, stageCombine)
+		if len(some) != 1 || some[0].what != "commit" || some[0].offsets[0].Offset != 3 {
+			t.Errorf("%v", some)
+		}
+		stop()
+		<-over
+	})
+}
+
+// What was prepared for a window that does not close is committed after a while, once, and so it is when the counter stops before: nobody else has to abort it.
+func TestPreparedForNothing(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := quiet(t, 2, 1)
+			b := noted(p)
+			ctx, stop := context.WithCancel(t.Context())
+			over := p.counts(ctx, map[string][]int32{"lines": {0, 1}, "g-shuffle": {0}}, nil)
+			time.Sleep(time.Second)
+			s.leaderless(1, true)
+			now := s.kafka.now()
+			end := time.Now().Add(time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond)
+			time.Sleep(time.Until(end) + 300*time.Millisecond)
+			if stops {
+				stop()
+				<-over
+			} else {
+				time.Sleep(20 * time.Second)
+			}
+			for _, stage := range []string{stageCombine, stageReduce} {
+				some := b.since(end, stage)
+				if len(some) < 2 || some[0].what != "prepare" || some[1].what != "commit" || len(some[1].offsets) == 0 {
+					t.Fatalf("stops %t, %s: %v", stops, stage, some)
+				}
+				late := some[1].at.Sub(some[0].at)
+				if stops && late > 500*time.Millisecond || !stops && (late < flushAge || late > flushAge+maxPoll) {
+					t.Errorf("stops %t, %s: committed after %v", stops, stage, late)
+				}
+				for _, further := range some[2:] {
+					if further.what == "prepare" {
+						t.Errorf("stops %t, %s: prepared again: %v", stops, stage, some)
+					}
+				}
+			}
+			s.kafka.mu.Lock()
+			for id, producer := range s.kafka.producers {
+				if c := producer.current; c != nil && !c.decided {
+					t.Errorf("stops %t: %s has a transaction", stops, id)
+				}
+			}
+			s.kafka.mu.Unlock()
+			stop()
+			<-over
+		})
+	}
+}
+
+// A task whose transaction cannot be prepared starts over.
+func TestPrepareFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := quiet(t, 1, 1)
+		b := noted(p)
+		b.refuses = fmt.Errorf("commit offsets: %w", errors.New("not answered"))
+		p.job.broker = b
+		task := &combineTask{task: p.task(0, 1, 0)}
+		task.stage = stageCombine
+		if err := task.run(t.Context()); !errors.Is(err, b.refuses) {
+			t.Errorf("combine: %v", err)
+		}
+		reduce := &reduceTask{task: p.task(0, 1, 0)}
+		reduce.stage = stageReduce
+		if err := reduce.run(t.Context()); !errors.Is(err, b.refuses) {
+			t.Errorf("reduce: %v", err)
+		}
+		if !task.prepared.IsZero() || !reduce.prepared.IsZero() {
+			t.Error("taken for prepared")
+		}
+	})
+}

@@ -1,0 +1,142 @@
+package kafkaiotest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segmentio/kafka-go/protocol"
+
+	"wordcount/internal/kafkaio"
+)
+
+func (f *fixture) prepare(p *kafkaio.Transactional, offsets ...kafkaio.Offset) {
+	f.Helper()
+	f.must(p.Prepare(f.ctx, Place{f.outsider()}, offsets))
+}
+
+// testPrepare: what was prepared holds nobody up and shows nothing; what it has sent is not sent again.
+func testPrepare(f *fixture) {
+	in, out := f.topic("in", 2), f.topic("out", 2)
+	c, proxy := f.behind()
+	p := f.transactional(c, "id")
+	first, other := kafkaio.Offset{Topic: in, Offset: 1, Metadata: "m"}, kafkaio.Offset{Topic: in, Offset: 2, Metadata: "n"}
+	plain, err := f.client.NewProducer(f.ctx, out)
+	f.must(err)
+	reader := f.client.NewReader([]kafkaio.Position{{Topic: out, Partition: 0}})
+	defer reader.Close()
+	var want []string
+	for n, test := range []struct {
+		prepared, committed []kafkaio.Offset
+		outputs             []kafkaio.Output
+		requests            []int // of Commit: AddPartitionsToTxn, Produce, AddOffsetsToTxn, TxnOffsetCommit, EndTxn
+		offset              int64
+		metadata            string
+	}{
+		{[]kafkaio.Offset{first}, []kafkaio.Offset{first}, []kafkaio.Output{output(out, 0, "a")}, []int{0, 1, 0, 0, 1}, 1, "m"},
+		{[]kafkaio.Offset{first}, []kafkaio.Offset{other}, []kafkaio.Output{output(out, 0, "b"), output(in, 1, "b")}, []int{0, 1, 0, 1, 1}, 2, "n"},
+		{nil, []kafkaio.Offset{first}, []kafkaio.Output{output(out, 0, "c")}, []int{0, 1, 1, 1, 1}, 1, "m"},
+		{[]kafkaio.Offset{other}, nil, nil, []int{0, 0, 0, 0, 1}, 2, "n"},
+		{nil, nil, []kafkaio.Output{output(out, 0, "d")}, []int{0, 1, 0, 0, 1}, 2, "n"},
+	} {
+		before, notes := f.offsets(f.outsider().Group, in, 0)
+		f.prepare(p, test.prepared...)
+		_, err := plain.Send(f.ctx, 0, batch(fmt.Sprint(n)))
+		f.must(err)
+		var seen []string
+		for !slices.Contains(seen, fmt.Sprint(n)) {
+			fetched, err := reader.Poll(f.ctx, time.Second)
+			f.must(err)
+			for _, one := range fetched {
+				if seen = append(seen, f.values(one)...); one.LastStable != one.HighWatermark {
+					f.Errorf("case %d: stable up to %d of %d", n, one.LastStable, one.HighWatermark)
+				}
+			}
+		}
+		f.wantOffset(in, before[0], notes[0])
+
+		var counts []int
+		for _, key := range commitRequests {
+			sent, _ := proxy.counts(key)
+			counts = append(counts, sent)
+		}
+		f.commit(p, test.outputs, test.committed...)
+		for i, key := range commitRequests {
+			if sent, _ := proxy.counts(key); sent-counts[i] != test.requests[i] {
+				f.Errorf("case %d: Commit has sent %d %v, want %d", n, sent-counts[i], key, test.requests[i])
+			}
+		}
+		f.must(p.Settled(f.ctx))
+		f.wantOffset(in, test.offset, test.metadata)
+		want = append(want, fmt.Sprint(n))
+		if len(test.outputs) > 0 {
+			want = append(want, string("abcd"[min(n, 3)]))
+		}
+	}
+	f.wantCommitted(out, want, nil)
+	f.wantCommitted(in, nil, []string{"b"})
+}
+
+// testPrepareAbandoned: of who is gone nothing is committed, and who was only asleep is refused.
+func testPrepareAbandoned(f *fixture) {
+	in, out := f.topic("in", 1), f.topic("out", 1)
+	older := f.transactional(f.client, "id")
+	f.commit(older, nil, kafkaio.Offset{Topic: in, Offset: 1})
+	zombie := kafkaio.Offset{Topic: in, Offset: 99}
+	f.prepare(older, zombie)
+	newer := f.transactional(f.connect(f.Addr), "id")
+	f.wantOffset(in, 1, "")
+	if _, err := older.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(out, 0, "zombie")}, []kafkaio.Offset{zombie}); !errors.Is(err, kafkaio.ErrFenced) {
+		f.Errorf("the older commits: %v", err)
+	}
+	if err := older.Prepare(f.ctx, Place{f.outsider()}, nil); !errors.Is(err, kafkaio.ErrFenced) {
+		f.Errorf("the older prepares: %v", err)
+	}
+	f.prepare(newer, kafkaio.Offset{Topic: in, Offset: 2})
+	f.commit(newer, []kafkaio.Output{output(out, 0, "newer")})
+	f.must(newer.Settled(f.ctx))
+	f.wantOffset(in, 2, "")
+	f.wantCommitted(out, []string{"newer"})
+}
+
+// testPrepareAnswersLost: an offset commit that was not answered may come late. Behind it no other one is sent, and nothing but it ends a transaction.
+func testPrepareAnswersLost(f *fixture) {
+	topic := f.topic("t", 1)
+	c, proxy := f.behind()
+	var want []string
+	for _, key := range commitRequests[:len(commitRequests)-1] {
+		for _, answered := range []bool{false, true} {
+			name := fmt.Sprintf("%v, answered %v", key, answered)
+			p := f.transactional(c, name)
+			proxy.lose(key, 2, answered)
+			prepared := p.Prepare(f.ctx, Place{f.outsider()}, []kafkaio.Offset{{Topic: topic, Offset: 1}})
+			if lost := key == protocol.TxnOffsetCommit; (prepared != nil) != lost {
+				f.Errorf("%s: %v", name, prepared)
+			}
+			if prepared != nil {
+				p = f.transactional(c, name)
+				f.prepare(p)
+			}
+			f.commit(p, []kafkaio.Output{output(topic, 0, name)}, kafkaio.Offset{Topic: topic, Offset: 2})
+			want = append(want, name)
+			if n := proxy.left(key); n != 0 {
+				f.Fatalf("%s: %d were not lost", name, n)
+			}
+			f.must(p.Settled(f.ctx))
+			f.wantOffset(topic, 2, "")
+		}
+	}
+	p := f.transactional(c, "id")
+	proxy.lose(protocol.TxnOffsetCommit, 1, true)
+	f.commit(p, nil, kafkaio.Offset{Topic: topic, Offset: 3})
+	before, _ := proxy.counts(protocol.TxnOffsetCommit)
+	f.prepare(p, kafkaio.Offset{Topic: topic, Offset: 4})
+	if sent, _ := proxy.counts(protocol.TxnOffsetCommit); sent != before {
+		f.Error("an offset was committed ahead while an earlier one may still come")
+	}
+	f.commit(p, nil, kafkaio.Offset{Topic: topic, Offset: 4})
+	f.must(p.Settled(f.ctx))
+	f.wantOffset(topic, 4, "")
+	f.wantCommitted(topic, want)
+}
