@@ -122,7 +122,8 @@ func TestPrepared(t *testing.T) {
 				if at := some[1].at.Sub(end); at < 250*time.Millisecond || at > 350*time.Millisecond {
 					t.Errorf("window %d, %s: committed %v after the window's end", window, stage, at)
 				}
-				if same := slices.Equal(some[0].offsets, some[1].offsets); same == test.again[stage] || len(some[1].offsets) != 1 {
+				if same := slices.Equal(some[0].offsets, some[1].offsets); same == test.again[stage] || len(some[1].offsets) != 1 ||
+					!same && some[1].offsets[0].Offset <= some[0].offsets[0].Offset {
 					t.Errorf("window %d, %s: prepared %v, committed %v", window, stage, some[0].offsets, some[1].offsets)
 				}
 			}
@@ -220,6 +221,10 @@ func TestPrepareFails(t *testing.T) {
 		}
 		if !task.prepared.IsZero() || !reduce.prepared.IsZero() {
 			t.Error("taken for prepared")
+		}
+		task.prepared = time.Now() // when it failed in another way
+		if err := task.begin(t.Context()); err != nil || !task.prepared.IsZero() {
+			t.Errorf("starts over: %v, taken for prepared: %t", err, !task.prepared.IsZero())
 		}
 	})
 }

@@ -393,6 +393,10 @@ endRead:
           if
           :: FENCED -> break
           :: else ->
+             if
+             :: true
+             :: safe = committed[REDUCE].offset /* as far as it had been before: the transaction was prepared */
+             fi;
 #ifdef OFFSET_APART
              setOffset(REDUCE, safe, due);
 #else

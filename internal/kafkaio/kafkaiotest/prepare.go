@@ -28,20 +28,25 @@ func testPrepare(f *fixture) {
 	defer reader.Close()
 	var want []string
 	for n, test := range []struct {
+		plain               bool // nothing is prepared
 		prepared, committed []kafkaio.Offset
 		outputs             []kafkaio.Output
 		requests            []int // of Commit: AddPartitionsToTxn, Produce, AddOffsetsToTxn, TxnOffsetCommit, EndTxn
 		offset              int64
 		metadata            string
 	}{
-		{[]kafkaio.Offset{first}, []kafkaio.Offset{first}, []kafkaio.Output{output(out, 0, "a")}, []int{0, 1, 0, 0, 1}, 1, "m"},
-		{[]kafkaio.Offset{first}, []kafkaio.Offset{other}, []kafkaio.Output{output(out, 0, "b"), output(in, 1, "b")}, []int{0, 1, 0, 1, 1}, 2, "n"},
-		{nil, []kafkaio.Offset{first}, []kafkaio.Output{output(out, 0, "c")}, []int{0, 1, 1, 1, 1}, 1, "m"},
-		{[]kafkaio.Offset{other}, nil, nil, []int{0, 0, 0, 0, 1}, 2, "n"},
-		{nil, nil, []kafkaio.Output{output(out, 0, "d")}, []int{0, 1, 0, 0, 1}, 2, "n"},
+		{false, []kafkaio.Offset{first}, []kafkaio.Offset{first}, []kafkaio.Output{output(out, 0, "a")}, []int{0, 1, 0, 0, 1}, 1, "m"},
+		{true, nil, []kafkaio.Offset{first}, []kafkaio.Output{output(out, 0, "b")}, []int{1, 1, 1, 1, 1}, 1, "m"},
+		{false, []kafkaio.Offset{first}, []kafkaio.Offset{other}, []kafkaio.Output{output(out, 0, "c"), output(in, 1, "c")}, []int{0, 1, 0, 1, 1}, 2, "n"},
+		{false, nil, []kafkaio.Offset{first}, []kafkaio.Output{output(out, 0, "d")}, []int{0, 1, 1, 1, 1}, 1, "m"},
+		{false, []kafkaio.Offset{other}, nil, nil, []int{0, 0, 0, 0, 1}, 2, "n"},
+		{false, nil, nil, []kafkaio.Output{output(out, 0, "e")}, []int{0, 1, 0, 0, 1}, 2, "n"},
+		{true, nil, nil, nil, []int{0, 0, 0, 0, 0}, 2, "n"},
 	} {
 		before, notes := f.offsets(f.outsider().Group, in, 0)
-		f.prepare(p, test.prepared...)
+		if !test.plain {
+			f.prepare(p, test.prepared...)
+		}
 		_, err := plain.Send(f.ctx, 0, batch(fmt.Sprint(n)))
 		f.must(err)
 		var seen []string
@@ -71,11 +76,11 @@ func testPrepare(f *fixture) {
 		f.wantOffset(in, test.offset, test.metadata)
 		want = append(want, fmt.Sprint(n))
 		if len(test.outputs) > 0 {
-			want = append(want, string("abcd"[min(n, 3)]))
+			want = append(want, string("abcd-e"[n]))
 		}
 	}
 	f.wantCommitted(out, want, nil)
-	f.wantCommitted(in, nil, []string{"b"})
+	f.wantCommitted(in, nil, []string{"c"})
 }
 
 // testPrepareAbandoned: of who is gone nothing is committed, and who was only asleep is refused.
