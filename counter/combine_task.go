@@ -69,7 +69,7 @@ func (t *combineTask) run(ctx context.Context) error {
 		}
 		fruitless = due && !read
 		if !t.flushNow() {
-			if may, _ := t.mayPrepare(t.combiner.NextEnd()); may {
+			if t.mayPrepare(t.untilClosing(t.combiner.NextEnd())) {
 				if err := t.prepareNext(ctx); err != nil {
 					return err
 				}
@@ -207,11 +207,10 @@ func (t *combineTask) firstTime(ctx context.Context) (int64, error) {
 // wait returns how long to wait for lines: until the next transaction may be prepared, then until an idle partition may be taken as such. That is due now when a partition
 // is behind, or cannot be read; then it is looked at again and again, but not too often.
 func (t *combineTask) wait(fruitless bool) (wait time.Duration, due bool) {
-	_, prepare := t.mayPrepare(t.combiner.NextEnd())
-	left := prepare + prepareAhead
+	left := t.untilClosing(t.combiner.NextEnd())
 	switch {
-	case prepare > 0:
-		return min(prepare, maxPoll), false
+	case left > prepareAhead:
+		return min(left-prepareAhead, maxPoll), false
 	case left > minPoll:
 		return left - minPoll, false
 	case left > 0:

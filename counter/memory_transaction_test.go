@@ -38,14 +38,14 @@ type memoryTransactional struct {
 	producer  *memoryProducer
 	epoch     int
 	prepared  bool
-	ahead     []kafkaio.Offset
+	promised  []kafkaio.Offset
 }
 
 // Settled asks nothing: this broker leaves no marker out.
 func (t *memoryTransactional) Settled(context.Context) error { return nil }
 
 // Prepare goes through the steps of (*kafkaio.Transactional).Prepare.
-func (t *memoryTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) error {
+func (t *memoryTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) (bool, error) {
 	var all []topicPartition
 	for topic, partitions := range t.footprint.Writes {
 		for _, p := range partitions {
@@ -58,10 +58,10 @@ func (t *memoryTransactional) Prepare(ctx context.Context, in kafkaio.Place, off
 	}
 	t.client.kafka.schedule.trace("%s prepares %s epoch %d: offsets %v: %v", t.client.owner, t.id, t.epoch, offsets, err)
 	if err != nil {
-		return t.failed(ctx, err)
+		return false, t.failed(ctx, err)
 	}
-	t.prepared, t.ahead = true, slices.Clone(offsets)
-	return nil
+	t.prepared, t.promised = true, slices.Clone(offsets)
+	return true, nil
 }
 
 // Commit goes through the steps of (*kafkaio.Transactional).Commit.
@@ -69,7 +69,7 @@ func (t *memoryTransactional) Commit(ctx context.Context, in kafkaio.Place, outp
 	acks, err := t.write(ctx, in, outputs, offsets)
 	t.client.kafka.schedule.trace("%s writes %s epoch %d: %d outputs, offsets %v, prepared %t: %v",
 		t.client.owner, t.id, t.epoch, len(outputs), offsets, t.prepared, err)
-	t.prepared, t.ahead = false, nil
+	t.prepared, t.promised = false, nil
 	if err != nil {
 		return nil, t.failed(ctx, err)
 	}
@@ -114,6 +114,7 @@ func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outpu
 	acks := make([]kafkaio.Ack, len(outputs))
 	for i, o := range outputs {
 		for _, b := range o.Batches {
+			acks[i].Sent = time.Now()
 			err := t.step(ctx, fmt.Sprintf("produce %s/%d", o.Topic, o.Partition), func(txn *memoryTransaction) error {
 				l, err := k.log(topicPartition{o.Topic, o.Partition})
 				if err == nil {
@@ -127,7 +128,7 @@ func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outpu
 			acks[i].Received = time.Now()
 		}
 	}
-	if slices.Equal(offsets, t.ahead) {
+	if slices.Equal(offsets, t.promised) {
 		return acks, nil
 	}
 	return acks, t.commitOffsets(ctx, in, offsets)

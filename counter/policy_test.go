@@ -33,7 +33,7 @@ func combining(p *process) *combineTask {
 		t.packers[q].sent()
 	}
 	t.skew.start(aTime)
-	t.clock.Observe(aTime, time.Now())
+	t.clock.Observe(aTime, time.Now(), time.Now())
 	return t
 }
 

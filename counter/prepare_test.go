@@ -52,10 +52,10 @@ type notingTransactional struct {
 	stage string
 }
 
-func (t notingTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) error {
+func (t notingTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) (bool, error) {
 	t.note("prepare", 0, offsets)
 	if t.refuses != nil {
-		return t.refuses
+		return false, t.refuses
 	}
 	return t.transactional.Prepare(ctx, in, offsets)
 }
@@ -202,7 +202,7 @@ func TestPreparedForNothing(t *testing.T) {
 	}
 }
 
-// A task whose transaction cannot be prepared starts over.
+// An attempt whose transaction cannot be prepared ends, and the next one begins with nothing.
 func TestPrepareFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := quiet(t, 1, 1)

@@ -62,7 +62,7 @@ func (t *reduceTask) run(ctx context.Context) error {
 		if !t.reducer.Started() {
 			continue
 		}
-		if may, _ := t.mayPrepare(t.nextEnd()); may {
+		if t.mayPrepare(t.untilClosing(t.nextEnd())) {
 			if err := t.prepareNext(ctx); err != nil {
 				return err
 			}
@@ -76,8 +76,8 @@ func (t *reduceTask) nextEnd() int64 { return t.reducer.Closed() + int64(t.inter
 // wait returns how long to wait for records: until the next transaction may be prepared, if that lies ahead.
 func (t *reduceTask) wait() time.Duration {
 	if t.reducer.Started() {
-		if _, prepare := t.mayPrepare(t.nextEnd()); prepare > 0 {
-			return min(prepare, maxPoll)
+		if left := t.untilClosing(t.nextEnd()) - prepareAhead; left > 0 {
+			return min(left, maxPoll)
 		}
 	}
 	return maxPoll

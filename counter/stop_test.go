@@ -165,7 +165,7 @@ func TestResumeIsQuiet(t *testing.T) {
 			}
 			s.commit("lines", 0, 0, aLater)
 			if known {
-				p.job.clock.Observe(s.kafka.now(), time.Now())
+				p.job.clock.Observe(s.kafka.now(), time.Now(), time.Now())
 			}
 			commits := 0
 			p.job.broker = tapped{p.job.broker.(*memoryClient), func(_ string, outputs []kafkaio.Output, _ []kafkaio.Offset) {

@@ -18,6 +18,7 @@ const (
 	firstRestart = 50 * time.Millisecond
 	maxRestart   = 5 * time.Second
 	lastCommit   = 5 * time.Second // what a stopping task may take for its last transaction; less than the group's session
+	lastPrepare  = time.Second     // and to prepare it, where it was about to
 	maxRecord    = 256 << 10       // of a shuffle record, bytes
 )
 
@@ -165,21 +166,27 @@ func (t *task) footprint() kafkaio.Footprint {
 // prepare sends what can be said of the next transaction before its records are there: an offset that it will commit, unless something comes in between. As
 // little as can be is left for the moment in which a window closes.
 func (t *task) prepare(ctx context.Context, offsets ...kafkaio.Offset) error {
-	ctx, cancel := patient(ctx)
+	ctx, cancel := patient(ctx, lastPrepare)
 	defer cancel()
-	if err := t.producer.Prepare(ctx, t, offsets); err != nil {
+	prepared, err := t.producer.Prepare(ctx, t, offsets)
+	if err != nil {
 		t.ended(err)
 		return err
 	}
-	t.prepared = time.Now()
+	if prepared {
+		t.prepared = time.Now()
+	}
 	return nil
 }
 
-// mayPrepare tells whether a window will soon be closed by the broker's clock alone, whose transaction has not been prepared; until is how long it is to the
-// moment from which on it may be, when that lies ahead.
-func (t *task) mayPrepare(end int64) (may bool, until time.Duration) {
-	left := time.Duration(end-t.clock.Now())*time.Millisecond + t.cfg.Grace
-	return t.prepared.IsZero() && left > 0 && left <= prepareAhead, left - prepareAhead
+// untilClosing returns how long it is until the broker's clock closes a window that ends then.
+func (t *task) untilClosing(end int64) time.Duration {
+	return time.Duration(end-t.clock.Now())*time.Millisecond + t.cfg.Grace
+}
+
+// mayPrepare tells whether the next transaction is to be prepared, so long before a window closes.
+func (t *task) mayPrepare(left time.Duration) bool {
+	return t.prepared.IsZero() && 0 < left && left <= prepareAhead
 }
 
 // overdue tells whether a transaction was prepared so long ago that it must be committed without what it waits for.
@@ -188,7 +195,7 @@ func (t *task) overdue() bool { return !t.prepared.IsZero() && time.Since(t.prep
 // commit writes one transaction, tells the metrics how it went, and the clock what time it is at the broker. A stop does not
 // interrupt it: what was read is committed, and readers don't wait for a transaction that was left open.
 func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...kafkaio.Offset) error {
-	ctx, cancel := patient(ctx)
+	ctx, cancel := patient(ctx, lastCommit)
 	defer cancel()
 	start := time.Now()
 	acks, err := t.producer.Commit(ctx, t, outputs, offsets)
@@ -205,7 +212,7 @@ func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...
 	t.metrics.transaction.WithLabelValues(t.stage).Observe(took.Seconds())
 	t.log.Debug("committed", "task", t.String(), "took", took)
 	for _, a := range acks {
-		t.clock.Observe(a.AppendTime, a.Received)
+		t.clock.Observe(a.AppendTime, a.Sent, a.Received)
 	}
 	return nil
 }
@@ -225,10 +232,10 @@ func (t *task) ended(err error) {
 	t.metrics.transactions.WithLabelValues(t.stage, outcome).Inc()
 }
 
-// patient returns a context that outlives ctx by lastCommit.
-func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+// patient returns a context that outlives ctx by d.
+func patient(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	patience, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastCommit, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
 	return patience, func() { stop(); cancel() }
 }
 

@@ -125,7 +125,7 @@ func TestSuperviseBacksOff(t *testing.T) {
 func TestPatient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		patience, done := patient(ctx)
+		patience, done := patient(ctx, lastCommit)
 		defer done()
 		time.Sleep(time.Hour)
 		if patience.Err() != nil {
@@ -140,7 +140,7 @@ func TestPatient(t *testing.T) {
 		if patience.Err() == nil {
 			t.Errorf("did not end %v after its parent", lastCommit)
 		}
-		ended, done := patient(ctx)
+		ended, done := patient(ctx, lastCommit)
 		defer done()
 		if time.Sleep(lastCommit / 2); ended.Err() != nil {
 			t.Error("a parent that has ended leaves no time")

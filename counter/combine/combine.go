@@ -179,7 +179,7 @@ func (c *Combiner) reach(input int, t int64) {
 // Now notes the broker's time for a slot without inputs, whose watermark follows it.
 func (c *Combiner) Now(now int64) {
 	if len(c.inputs) == 0 {
-		c.watermark = max(c.watermark, now-c.cfg.Grace)
+		c.watermark = max(c.watermark, c.cfg.Interval.Floor(now-c.cfg.Grace))
 	}
 }
 

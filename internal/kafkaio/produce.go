@@ -19,6 +19,7 @@ const produceVersion = 8
 type Ack struct {
 	BaseOffset int64     // of the batch's first record; −1 when a resend was recognized and its place is forgotten
 	AppendTime int64     // ms since the epoch; −1 when the topic has CreateTime
+	Sent       time.Time // when the request went
 	Received   time.Time // when the answer came
 }
 
@@ -46,6 +47,7 @@ func (c *Client) produce(ctx context.Context, leader int32, transactionalID stri
 		head = nil
 	}
 	x := &exchange{key: protocol.Produce, version: produceVersion, broker: leader, request: parts}
+	sent := time.Now()
 	if err := c.send(ctx, x, 2*requestTimeout); err != nil {
 		return nil, nil, err
 	}
@@ -59,7 +61,7 @@ func (c *Client) produce(ctx context.Context, leader int32, transactionalID stri
 		topic := r.string()
 		for range r.count() {
 			number, code := r.int32(), r.int16()
-			ack := Ack{BaseOffset: r.int64(), AppendTime: r.int64(), Received: received}
+			ack := Ack{BaseOffset: r.int64(), AppendTime: r.int64(), Sent: sent, Received: received}
 			r.int64() // log start offset
 			for range r.count() {
 				r.int32()

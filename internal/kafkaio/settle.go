@@ -219,6 +219,21 @@ func (t *Transactional) goLive(ctx context.Context) error {
 	return err
 }
 
+// renew gets the producer a new epoch, nothing being open, as long as nobody else has one: whatever was sent in the old one and comes late is refused.
+func (t *Transactional) renew(ctx context.Context) error {
+	producer, epoch := t.producer, t.epoch
+	err := t.call(ctx, "renew the epoch", func(ctx context.Context) error { return t.init(ctx, note{unknown, epoch + 1}, producer, epoch) })
+	switch {
+	case err != nil:
+		return fmt.Errorf("renew the epoch of %s: %w", t.id, err)
+	case t.producer != producer || t.epoch != epoch+1:
+		return fmt.Errorf("renew the epoch of %s: %w", t.id, errOvertaken)
+	}
+	t.stray = false
+	clear(t.sequences)
+	return nil
+}
+
 // Settled returns nil when the end of the last transaction has reached everything that it touched. It waits for the markers, and asks nothing
 // when the answer is known. The error means that Kafka has left one out, or does not answer: start over with NewTransactional, which settles it.
 func (t *Transactional) Settled(ctx context.Context) error {

@@ -351,21 +351,21 @@ func (f *forgetful) answer(r kmsg.Request, refused int16) kmsg.Response {
 
 // oneTransaction writes everywhere.
 func oneTransaction(t *testing.T, p *kafkaio.Transactional) error {
-	return commitOne(t, p, []kafkaio.Offset{{Topic: "t", Offset: 1}})
+	return commitOne(t, p, 2, []kafkaio.Offset{{Topic: "t", Offset: 1}})
 }
 
-// prepareOne is oneTransaction, prepared.
+// prepareOne is prepared to write everywhere, and leaves t/1 out.
 func prepareOne(t *testing.T, p *kafkaio.Transactional) error {
 	offsets := []kafkaio.Offset{{Topic: "t", Offset: 1}}
-	if err := p.Prepare(t.Context(), kafkaiotest.Place{{Group: "g", ID: -1}}, offsets); err != nil {
-		return err
+	if prepared, err := p.Prepare(t.Context(), kafkaiotest.Place{{Group: "g", ID: -1}}, offsets); err != nil || !prepared {
+		return fmt.Errorf("prepared %t: %w", prepared, err)
 	}
-	return commitOne(t, p, offsets)
+	return commitOne(t, p, 1, offsets)
 }
 
-func commitOne(t *testing.T, p *kafkaio.Transactional, offsets []kafkaio.Offset) error {
+func commitOne(t *testing.T, p *kafkaio.Transactional, partitions int32, offsets []kafkaio.Offset) error {
 	var outputs []kafkaio.Output
-	for partition := range int32(2) {
+	for partition := range partitions {
 		b := new(kafkaio.RecordBatch)
 		b.Append(1, nil, []byte("value"))
 		outputs = append(outputs, kafkaio.Output{Topic: "t", Partition: partition, Batches: []*kafkaio.RecordBatch{b}})
@@ -409,60 +409,58 @@ func (f *forgetful) wantWhole(t *testing.T) {
 // aborted everywhere.
 func TestForgottenMarkers(t *testing.T) {
 	runs := 0
-	for _, transact := range []func(*testing.T, *kafkaio.Transactional) error{oneTransaction, prepareOne} {
-		for set := range 1 << len(places) {
-			var left []string
-			for i, place := range places {
-				if set>>i&1 == 1 {
-					left = append(left, place)
-				}
+	for set := range 1 << len(places) {
+		var left []string
+		for i, place := range places {
+			if set>>i&1 == 1 {
+				left = append(left, place)
 			}
-			for _, first := range []string{toCommit, toAbort, "Open"} {
-				for rounds := 1; rounds <= 2; rounds++ {
-					for _, lost := range []bool{false, true} {
-						for dies, over := 0, false; !over; dies++ {
-							f, c := startForgetful(t)
-							f.leaveOut(rounds, left)
-							p, err := c.NewTransactional(t.Context(), "id", footprint)
-							if err != nil {
-								t.Fatal(err)
-							}
-							switch first {
-							case toCommit:
-								err = transact(t, p)
-							default:
-								f.before = func(request string) {
-									if request == "EndTxn" {
-										if f.left = 0; first == toAbort {
-											f.abort() // it times out
-										}
+		}
+		for _, first := range []string{toCommit, toAbort, "Open", "Prepared", "CommitPrepared"} {
+			for rounds := 1; rounds <= 2; rounds++ {
+				for _, lost := range []bool{false, true} {
+					for dies, over := 0, false; !over; dies++ {
+						f, c := startForgetful(t)
+						f.leaveOut(rounds, left)
+						p, err := c.NewTransactional(t.Context(), "id", footprint)
+						if err != nil {
+							t.Fatal(err)
+						}
+						switch first {
+						case toCommit:
+							err = oneTransaction(t, p)
+						default:
+							f.before = func(request string) {
+								if request == "EndTxn" {
+									if f.left = 0; first == toAbort {
+										f.abort() // it times out
 									}
 								}
-								transact(t, p)
 							}
-							if err != nil {
-								t.Fatal(err)
-							}
-							f.before = func(string) {}
-							f.left, f.lost = dies, lost
-							c.NewTransactional(t.Context(), "id", footprint)
-							over = f.left > 0
-							f.left = withoutLimit
-							p, err = c.NewTransactional(t.Context(), "id", footprint)
-							if err == nil {
-								err = transact(t, p)
-							}
-							if err == nil && p.Settled(t.Context()) != nil {
-								_, err = c.NewTransactional(t.Context(), "id", footprint)
-							}
-							if err != nil {
-								t.Errorf("then: %v", err)
-							}
-							if f.wantWhole(t); t.Failed() {
-								t.Fatalf("%s, left out %d times at %v, who took over died after %d requests (answer lost: %t): %v", first, rounds, left, dies, lost, f.asked)
-							}
-							runs++
+							oneTransaction(t, p)
 						}
+						if err != nil {
+							t.Fatal(err)
+						}
+						f.before = func(string) {}
+						f.left, f.lost = dies, lost
+						c.NewTransactional(t.Context(), "id", footprint)
+						over = f.left > 0
+						f.left = withoutLimit
+						p, err = c.NewTransactional(t.Context(), "id", footprint)
+						if err == nil {
+							err = oneTransaction(t, p)
+						}
+						if err == nil && p.Settled(t.Context()) != nil {
+							_, err = c.NewTransactional(t.Context(), "id", footprint)
+						}
+						if err != nil {
+							t.Errorf("then: %v", err)
+						}
+						if f.wantWhole(t); t.Failed() {
+							t.Fatalf("%s, left out %d times at %v, who took over died after %d requests (answer lost: %t): %v", first, rounds, left, dies, lost, f.asked)
+						}
+						runs++
 					}
 				}
 			}

@@ -20,6 +20,8 @@ const (
 	transactionTimeout = time.Minute
 	// requestPatience bounds the retries inside a transaction: past it the task is better started over.
 	requestPatience = 10 * time.Second
+	// preparePatience bounds the one try to begin a transaction that could begin later.
+	preparePatience = time.Second
 	// generationPatience bounds the wait for the next generation inside a transaction: readers wait, too.
 	generationPatience = 2 * time.Second
 )
@@ -27,7 +29,7 @@ const (
 // Errors of Transactional.Commit that say how to go on. Any other: the transaction did not happen or is undecided;
 // start over with NewTransactional, which settles it.
 var (
-	// ErrFenced: another producer uses the transactional id. Nothing was written (unless all was, and the connection broke
+	// ErrFenced: another producer uses the transactional id, or the broker has aborted what was prepared a minute ago. Nothing was written (unless all was, and the connection broke
 	// before the answer came). Who is still a member of the group (a heartbeat sent now succeeds) may start over.
 	ErrFenced = errors.New("fenced by another producer with the same transactional id")
 	// ErrNotMember: the group's generation is over for this member, and no other is known. Nothing was written. Join again.
@@ -70,8 +72,8 @@ type Transactional struct {
 	unsettled bool     // nobody has looked whether the last transaction's end has reached everything
 	begun     bool     // the coordinator has answered that something belongs to the transaction
 	prepared  bool     // by Prepare
-	ahead     []Offset // what Prepare has committed in the transaction
-	stray     bool     // an offset commit was not answered: it may come yet
+	promised  []Offset // that Prepare has committed in the transaction
+	stray     bool     // a request that says what is committed was not answered in this epoch: it may come yet
 }
 
 type topicPartition struct {
@@ -90,44 +92,50 @@ func (c *Client) NewTransactional(ctx context.Context, id string, f Footprint) (
 }
 
 // Prepare begins the next transaction ahead of its records, so that Commit, when it has them, has little else to send. All that the footprint names takes part, and
-// the offsets are committed in it. A transaction without records holds no reader up. First Prepare waits until the last one is Settled. Whoever has
-// prepared must Commit, within the minute after which the broker aborts the transaction and fences the producer. After an error the producer
-// is void.
-func (t *Transactional) Prepare(ctx context.Context, in Place, offsets []Offset) error {
-	if err := t.Settled(ctx); err != nil {
-		return err
+// the offsets are committed in it. A transaction without records holds no reader up. First Prepare waits until the last one is Settled. It is false, and nothing is
+// prepared, where the coordinator does not answer at once. Whoever has prepared must Commit, within the minute after which the broker aborts the transaction and
+// fences the producer. After an error the producer is void.
+func (t *Transactional) Prepare(ctx context.Context, in Place, offsets []Offset) (bool, error) {
+	if err := t.ready(ctx); err != nil {
+		return false, err
 	}
-	t.begun = false
-	if t.stray {
-		offsets = nil // Commit sends them, last
-	}
-	if err := t.writeAhead(ctx, in, offsets); err != nil {
-		return t.failed(ctx, err)
-	}
-	t.prepared, t.ahead = true, slices.Clone(offsets)
-	return nil
-}
-
-func (t *Transactional) writeAhead(ctx context.Context, in Place, offsets []Offset) error {
 	var all []topicPartition
 	for topic, partitions := range t.footprint.Writes {
 		for _, p := range partitions {
 			all = append(all, topicPartition{topic, p})
 		}
 	}
-	if err := t.addPartitions(ctx, all); err != nil || len(offsets) == 0 {
+	once, cancel := context.WithTimeout(ctx, preparePatience)
+	defer cancel()
+	switch err := t.tryAddPartitions(once, all); {
+	case err == nil:
+	case retriable(err) && ctx.Err() == nil:
+		return false, nil
+	default:
+		return false, t.failed(ctx, fmt.Errorf("add partitions: %w", fenced(err)))
+	}
+	if len(offsets) > 0 {
+		if err := t.addGroup(ctx, in.Now().Group); err != nil {
+			return false, t.failed(ctx, err)
+		}
+		if err := t.commitOffsets(ctx, in, offsets); err != nil {
+			return false, t.failed(ctx, err)
+		}
+	}
+	t.prepared, t.promised = true, slices.Clone(offsets)
+	return true, nil
+}
+
+// ready has the producer begin a transaction: the last one is settled, and nothing of it can come late.
+func (t *Transactional) ready(ctx context.Context) error {
+	if t.prepared {
+		return nil
+	}
+	t.begun = false
+	if err := t.Settled(ctx); err != nil || !t.stray {
 		return err
 	}
-	if err := t.addGroup(ctx, in.Now().Group); err != nil {
-		return err
-	}
-	if err := t.commitOffsets(ctx, in, offsets); err != nil {
-		return err
-	}
-	if t.stray { // Commit may have others, and this one come behind them
-		return errors.New("commit offsets: a try was not answered")
-	}
-	return nil
+	return t.renew(ctx)
 }
 
 // Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. It is the one that was prepared, whose offsets hold when
@@ -135,12 +143,11 @@ func (t *Transactional) writeAhead(ctx context.Context, in Place, offsets []Offs
 // waited for, 2 s at most. It returns the answers to each output's last batch (−1, −1 without one). After an error the producer is void, and so are the batches: what was sent of
 // them may still be on its way.
 func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {
-	if err := t.Settled(ctx); err != nil {
+	if err := t.ready(ctx); err != nil {
 		return nil, err
 	}
-	t.begun = t.prepared
 	acks, err := t.write(ctx, in, outputs, offsets)
-	t.prepared, t.ahead = false, nil
+	t.prepared, t.promised = false, nil
 	switch {
 	case err != nil:
 		return nil, t.failed(ctx, err)
@@ -156,9 +163,8 @@ func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, 
 
 // failed has a transaction that err has ended aborted, at once where nobody may come soon whose NewTransactional does it, and returns the error.
 func (t *Transactional) failed(ctx context.Context, err error) error {
-	switch {
-	case !t.begun, errors.Is(err, ErrFenced), retriable(err) && !errors.Is(err, ErrNotMember), ctx.Err() != nil:
-	default:
+	somebody := errors.Is(err, ErrFenced) || retriable(err) && !errors.Is(err, ErrNotMember)
+	if t.begun && !somebody && ctx.Err() == nil {
 		if abort := t.abort(ctx); abort != nil {
 			err = fmt.Errorf("%w (and abort: %v)", err, abort)
 		}
@@ -178,8 +184,11 @@ func (t *Transactional) write(ctx context.Context, in Place, outputs []Output, o
 			return nil, err
 		}
 	}
-	if len(t.ahead) > 0 && slices.Equal(offsets, t.ahead) {
+	switch {
+	case slices.Equal(offsets, t.promised):
 		offsets = nil
+	case len(t.promised) > 0 && t.stray:
+		return nil, errors.New("commit offsets: earlier ones were not answered, and may come behind them")
 	}
 	var acks []Ack
 	var work errgroup.Group // neither ends the other: a transaction is aborted when everything is answered
@@ -187,7 +196,7 @@ func (t *Transactional) write(ctx context.Context, in Place, outputs []Output, o
 		acks, err = t.produce(ctx, outputs)
 		return err
 	})
-	if len(offsets) > 0 && len(t.ahead) == 0 {
+	if len(offsets) > 0 && len(t.promised) == 0 {
 		group := in.Now().Group
 		work.Go(func() error { return t.addGroup(ctx, group) })
 	}
@@ -211,6 +220,11 @@ func (t *Transactional) call(ctx context.Context, operation string, try func(con
 	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
 		err = fmt.Errorf("no success in %v: %w", requestPatience, last)
 	}
+	return fenced(err)
+}
+
+// fenced makes fencing one error.
+func fenced(err error) error {
 	var code kafka.Error
 	if errors.As(err, &code) {
 		switch {
@@ -237,6 +251,14 @@ func (t *Transactional) addPartitions(ctx context.Context, added []topicPartitio
 	if len(added) == 0 {
 		return nil
 	}
+	err := t.call(ctx, "add partitions to the transaction", func(ctx context.Context) error { return t.tryAddPartitions(ctx, added) })
+	if err != nil {
+		return fmt.Errorf("add partitions: %w", err)
+	}
+	return nil
+}
+
+func (t *Transactional) tryAddPartitions(ctx context.Context, added []topicPartition) error {
 	req := &addpartitionstotxn.Request{TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch}
 	for _, at := range added {
 		i := slices.IndexFunc(req.Topics, func(r addpartitionstotxn.RequestTopic) bool { return r.Name == at.topic })
@@ -246,25 +268,19 @@ func (t *Transactional) addPartitions(ctx context.Context, added []topicPartitio
 		}
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, at.partition)
 	}
-	err := t.call(ctx, "add partitions to the transaction", func(ctx context.Context) error {
-		m, err := t.client.toCoordinator(ctx, t.key, req)
-		if err != nil {
-			return err
-		}
-		for _, topic := range m.(*addpartitionstotxn.Response).Results {
-			for _, p := range topic.Results {
-				// OperationNotAttempted (55) goes with the error of another partition.
-				if p.ErrorCode != 0 && p.ErrorCode != 55 {
-					return t.client.coordinated(t.key, p.ErrorCode)
-				}
+	m, err := t.client.toCoordinator(ctx, t.key, req)
+	if err != nil {
+		return err
+	}
+	for _, topic := range m.(*addpartitionstotxn.Response).Results {
+		for _, p := range topic.Results {
+			// OperationNotAttempted (55) goes with the error of another partition.
+			if p.ErrorCode != 0 && p.ErrorCode != 55 {
+				return t.client.coordinated(t.key, p.ErrorCode)
 			}
 		}
-		t.begun = true
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("add partitions: %w", err)
 	}
+	t.begun = true
 	return nil
 }
 
@@ -419,6 +435,7 @@ func (t *Transactional) end(ctx context.Context) error {
 		m, err := t.client.toCoordinator(ctx, t.key, &endtxn.Request{
 			TransactionalID: t.id, ProducerID: t.producer, ProducerEpoch: t.epoch, Committed: true})
 		if err != nil {
+			t.stray = true
 			return err
 		}
 		return t.client.coordinated(t.key, m.(*endtxn.Response).ErrorCode)

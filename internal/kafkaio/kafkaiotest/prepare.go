@@ -13,7 +13,10 @@ import (
 
 func (f *fixture) prepare(p *kafkaio.Transactional, offsets ...kafkaio.Offset) {
 	f.Helper()
-	f.must(p.Prepare(f.ctx, Place{f.outsider()}, offsets))
+	prepared, err := p.Prepare(f.ctx, Place{f.outsider()}, offsets)
+	if f.must(err); !prepared {
+		f.Error("not prepared")
+	}
 }
 
 // testPrepare: what was prepared holds nobody up and shows nothing; what it has sent is not sent again.
@@ -95,7 +98,7 @@ func testPrepareAbandoned(f *fixture) {
 	if _, err := older.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(out, 0, "zombie")}, []kafkaio.Offset{zombie}); !errors.Is(err, kafkaio.ErrFenced) {
 		f.Errorf("the older commits: %v", err)
 	}
-	if err := older.Prepare(f.ctx, Place{f.outsider()}, nil); !errors.Is(err, kafkaio.ErrFenced) {
+	if _, err := older.Prepare(f.ctx, Place{f.outsider()}, nil); !errors.Is(err, kafkaio.ErrFenced) {
 		f.Errorf("the older prepares: %v", err)
 	}
 	f.prepare(newer, kafkaio.Offset{Topic: in, Offset: 2})
@@ -105,43 +108,60 @@ func testPrepareAbandoned(f *fixture) {
 	f.wantCommitted(out, []string{"newer"})
 }
 
-// testPrepareAnswersLost: an offset commit that was not answered may come late. Behind it no other one is sent, and nothing but it ends a transaction.
+// testPrepareAnswersLost: where the coordinator is away nothing is prepared, and what was not answered is not overtaken by what is committed behind it.
 func testPrepareAnswersLost(f *fixture) {
 	topic := f.topic("t", 1)
 	c, proxy := f.behind()
 	var want []string
-	for _, key := range commitRequests[:len(commitRequests)-1] {
+	for _, key := range commitRequests {
 		for _, answered := range []bool{false, true} {
-			name := fmt.Sprintf("%v, answered %v", key, answered)
-			p := f.transactional(c, name)
-			proxy.lose(key, 2, answered)
-			prepared := p.Prepare(f.ctx, Place{f.outsider()}, []kafkaio.Offset{{Topic: topic, Offset: 1}})
-			if lost := key == protocol.TxnOffsetCommit; (prepared != nil) != lost {
-				f.Errorf("%s: %v", name, prepared)
+			for _, same := range []bool{true, false} {
+				name := fmt.Sprintf("%v, answered %t, the same %t", key, answered, same)
+				p := f.transactional(c, name)
+				proxy.lose(key, 2, answered)
+				prepared, err := p.Prepare(f.ctx, Place{f.outsider()}, []kafkaio.Offset{{Topic: topic, Offset: 2}})
+				if away := key == protocol.AddPartitionsToTxn; err != nil || prepared == away {
+					f.Errorf("%s: prepared %t, %v", name, prepared, err)
+				}
+				if !same {
+					_, err = p.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(topic, 0, name)}, []kafkaio.Offset{{Topic: topic, Offset: 3}})
+					refused := key == protocol.TxnOffsetCommit
+					if (err != nil) != refused || errors.Is(err, kafkaio.ErrFenced) {
+						f.Errorf("%s: %v", name, err)
+					}
+					if p = f.transactional(c, name); err == nil {
+						want = append(want, name)
+						f.wantOffset(topic, 3, "")
+					}
+				}
+				f.commit(p, []kafkaio.Output{output(topic, 0, name+".")}, kafkaio.Offset{Topic: topic, Offset: 2})
+				want = append(want, name+".")
+				if n := proxy.left(key); n != 0 {
+					f.Fatalf("%s: %d were not lost", name, n)
+				}
+				f.must(p.Settled(f.ctx))
+				f.wantOffset(topic, 2, "")
 			}
-			if prepared != nil {
-				p = f.transactional(c, name)
-				f.prepare(p)
-			}
-			f.commit(p, []kafkaio.Output{output(topic, 0, name)}, kafkaio.Offset{Topic: topic, Offset: 2})
-			want = append(want, name)
-			if n := proxy.left(key); n != 0 {
-				f.Fatalf("%s: %d were not lost", name, n)
-			}
-			f.must(p.Settled(f.ctx))
-			f.wantOffset(topic, 2, "")
 		}
 	}
+	f.wantCommitted(topic, want)
+}
+
+// testStray: what says what is committed, and was not answered, may come late. Before the next transaction the producer gets an epoch in which it is refused.
+func testStray(f *fixture) {
+	topic := f.topic("t", 1)
+	c, proxy := f.behind()
 	p := f.transactional(c, "id")
-	proxy.lose(protocol.TxnOffsetCommit, 1, true)
-	f.commit(p, nil, kafkaio.Offset{Topic: topic, Offset: 3})
-	before, _ := proxy.counts(protocol.TxnOffsetCommit)
-	f.prepare(p, kafkaio.Offset{Topic: topic, Offset: 4})
-	if sent, _ := proxy.counts(protocol.TxnOffsetCommit); sent != before {
-		f.Error("an offset was committed ahead while an earlier one may still come")
+	var want []string
+	for n, key := range []protocol.ApiKey{protocol.TxnOffsetCommit, protocol.EndTxn} {
+		late := proxy.keep(key)
+		f.commit(p, []kafkaio.Output{output(topic, 0, key.String())}, kafkaio.Offset{Topic: topic, Offset: int64(2 * n)})
+		f.prepare(p, kafkaio.Offset{Topic: topic, Offset: int64(2*n + 1)})
+		f.must(late())
+		f.commit(p, []kafkaio.Output{output(topic, 0, "then")}, kafkaio.Offset{Topic: topic, Offset: int64(2*n + 1)})
+		f.must(p.Settled(f.ctx))
+		f.wantOffset(topic, int64(2*n+1), "")
+		want = append(want, key.String(), "then")
 	}
-	f.commit(p, nil, kafkaio.Offset{Topic: topic, Offset: 4})
-	f.must(p.Settled(f.ctx))
-	f.wantOffset(topic, 4, "")
 	f.wantCommitted(topic, want)
 }

@@ -24,6 +24,7 @@ type proxy struct {
 	conns       map[net.Conn]bool
 	loseRequest map[protocol.ApiKey]int           // how many to cut the connection at instead of passing them on
 	loseAnswer  map[protocol.ApiKey]int           // how many to pass on, and to cut the connection at instead of their answer
+	keeping     map[protocol.ApiKey]chan []byte   // gets the next request, which is lost
 	held        map[protocol.ApiKey]chan struct{} // requests wait until it is closed
 	reached     map[protocol.ApiKey]chan struct{} // closed when a request is held
 	requests    map[protocol.ApiKey]int
@@ -42,6 +43,7 @@ func newProxy(t *testing.T, target string) *proxy {
 		conns:       make(map[net.Conn]bool),
 		loseRequest: make(map[protocol.ApiKey]int),
 		loseAnswer:  make(map[protocol.ApiKey]int),
+		keeping:     make(map[protocol.ApiKey]chan []byte),
 		held:        make(map[protocol.ApiKey]chan struct{}),
 		reached:     make(map[protocol.ApiKey]chan struct{}),
 		requests:    make(map[protocol.ApiKey]int),
@@ -107,6 +109,26 @@ func (p *proxy) lose(key protocol.ApiKey, n int, answered bool) {
 		p.loseAnswer[key] = n
 	} else {
 		p.loseRequest[key] = n
+	}
+}
+
+// keep cuts the connection at the next request of a kind; late has the broker get it all the same, and waits for its answer.
+func (p *proxy) keep(key protocol.ApiKey) (late func() error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := make(chan []byte, 1)
+	p.keeping[key] = kept
+	return func() error {
+		broker, err := net.Dial("tcp", p.target)
+		if err != nil {
+			return err
+		}
+		defer broker.Close()
+		if _, err := broker.Write(<-kept); err != nil {
+			return err
+		}
+		_, err = readFrame(broker)
+		return err
 	}
 }
 
@@ -196,6 +218,9 @@ func (p *proxy) serve(client net.Conn) {
 		}
 		key := protocol.ApiKey(binary.BigEndian.Uint16(request[4:]))
 		p.wait(key)
+		if p.kept(key, request) {
+			break
+		}
 		if p.cut(p.loseRequest, key) {
 			break
 		}
@@ -222,6 +247,19 @@ func (p *proxy) wait(key protocol.ApiKey) {
 	if hold != nil {
 		<-hold
 	}
+}
+
+// kept tells whether a request was kept.
+func (p *proxy) kept(key protocol.ApiKey, request []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := p.keeping[key]
+	if kept == nil {
+		return false
+	}
+	kept <- request
+	delete(p.keeping, key)
+	return true
 }
 
 // cut tells whether to cut the connection here, once less often from now on.

@@ -52,6 +52,7 @@ func Run(t *testing.T, b Broker) {
 		{"Prepare", testPrepare},
 		{"PrepareAbandoned", testPrepareAbandoned},
 		{"PrepareAnswersLost", testPrepareAnswersLost},
+		{"Stray", testStray},
 		{"Settled", testSettled},
 		{"Fencing", testFencing},
 		{"FencingMidway", testFencingMidway},
