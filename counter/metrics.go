@@ -69,7 +69,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		transactions: f.NewCounterVec(prometheus.CounterOpts{Name: "wordcount_counter_transactions_total",
 			Help: "Transactions by stage (combine, reduce) and outcome (committed, aborted, fenced, stale)."}, []string{"stage", "outcome"}),
 		transaction: f.NewHistogramVec(service.LatencyHistogram(prometheus.HistogramOpts{Name: "wordcount_counter_transaction_seconds",
-			Help: "Duration of committed transactions by stage."}), []string{"stage"}),
+			Help: "Duration of committed transactions by stage, without what was prepared before."}), []string{"stage"}),
 		rebalances: counter("wordcount_counter_rebalances_total", "Generations of the consumer group that this counter has joined."),
 		tasks: f.NewGaugeVec(prometheus.GaugeOpts{Name: "wordcount_counter_tasks",
 			Help: "Tasks that run here, by stage."}, []string{"stage"}),

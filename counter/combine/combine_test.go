@@ -308,6 +308,8 @@ func TestWatermark(t *testing.T) {
 	want(c, start) // never falls
 	c.Now(start + 5250)
 	want(c, start+5000)
+	c.Now(start + 9000)
+	want(c, start+5000) // no window has ended since
 	c.Now(start + 1000)
 	want(c, start+5000)
 

@@ -163,5 +163,10 @@ func testStray(f *fixture) {
 		f.wantOffset(topic, int64(2*n+1), "")
 		want = append(want, key.String(), "then")
 	}
-	f.wantCommitted(topic, want)
+	before, _ := proxy.counts(protocol.InitProducerId)
+	f.commit(p, []kafkaio.Output{output(topic, 0, "last")})
+	if sent, _ := proxy.counts(protocol.InitProducerId); sent != before {
+		f.Error("another epoch where nothing can come late")
+	}
+	f.wantCommitted(topic, append(want, "last"))
 }
