@@ -356,11 +356,18 @@ func oneTransaction(t *testing.T, p *kafkaio.Transactional) error {
 
 // prepareOne is prepared to write everywhere, and leaves t/1 out.
 func prepareOne(t *testing.T, p *kafkaio.Transactional) error {
-	offsets := []kafkaio.Offset{{Topic: "t", Offset: 1}}
-	if prepared, err := p.Prepare(t.Context(), kafkaiotest.Place{{Group: "g", ID: -1}}, offsets); err != nil || !prepared {
-		return fmt.Errorf("prepared %t: %w", prepared, err)
+	if err := prepare(t, p); err != nil {
+		return err
 	}
-	return commitOne(t, p, 1, offsets)
+	return commitOne(t, p, 1, nil)
+}
+
+func prepare(t *testing.T, p *kafkaio.Transactional) error {
+	prepared, err := p.Prepare(t.Context(), kafkaiotest.Place{{Group: "g", ID: -1}}, []kafkaio.Offset{{Topic: "t", Offset: 1}})
+	if err == nil && !prepared {
+		err = errors.New("not prepared")
+	}
+	return err
 }
 
 func commitOne(t *testing.T, p *kafkaio.Transactional, partitions int32, offsets []kafkaio.Offset) error {
@@ -429,6 +436,11 @@ func TestForgottenMarkers(t *testing.T) {
 						switch first {
 						case toCommit:
 							err = oneTransaction(t, p)
+						case "CommitPrepared": // without a record in t/1
+							err = prepareOne(t, p)
+						case "Prepared": // it dies then, and it times out
+							err = prepare(t, p)
+							f.abort()
 						default:
 							f.before = func(request string) {
 								if request == "EndTxn" {
