@@ -204,8 +204,8 @@ func (t *combineTask) firstTime(ctx context.Context) (int64, error) {
 	return first, nil
 }
 
-// wait returns how long to wait for lines: until the next transaction may be prepared, then until an idle partition may be taken as such. That is due now when a partition
-// is behind, or cannot be read; then it is looked at again and again, but not too often.
+// wait returns how long to wait for lines: until the next transaction may be prepared, then until an idle partition may be taken as such.
+// That is due now when a partition is behind, or cannot be read; then it is looked at again and again, but not too often.
 func (t *combineTask) wait(fruitless bool) (wait time.Duration, due bool) {
 	left := t.untilClosing(t.combiner.NextEnd())
 	switch {
@@ -353,7 +353,8 @@ func (t *combineTask) flush(ctx context.Context) error {
 	return nil
 }
 
-// offsets are what is committed with a watermark, and with until as the end of the newest window with lines: where the inputs are, and what it takes to resume there.
+// offsets are what is committed with a watermark, and with until as the end of the newest window with lines: where the inputs are, and what
+// it takes to resume there.
 func (t *combineTask) offsets(watermark, until int64) (offsets []kafkaio.Offset) {
 	if watermark == wire.NoWatermark { // nothing is known yet that would be worth resuming from
 		return nil

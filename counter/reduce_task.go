@@ -59,10 +59,7 @@ func (t *reduceTask) run(ctx context.Context) error {
 		if err := t.close(ctx); err != nil {
 			return err
 		}
-		if !t.reducer.Started() {
-			continue
-		}
-		if t.mayPrepare(t.untilClosing(t.nextEnd())) {
+		if t.reducer.Started() && t.mayPrepare(t.untilClosing(t.nextEnd())) {
 			if err := t.prepareNext(ctx); err != nil {
 				return err
 			}

@@ -163,8 +163,8 @@ func (t *task) footprint() kafkaio.Footprint {
 	}
 }
 
-// prepare sends what can be said of the next transaction before its records are there: an offset that it will commit, unless something comes in between. As
-// little as can be is left for the moment in which a window closes.
+// prepare sends what can be said of the next transaction before its records are there: the offsets that it will commit, unless something comes
+// in between. As little as can be is left for the moment in which a window closes.
 func (t *task) prepare(ctx context.Context, offsets ...kafkaio.Offset) error {
 	ctx, cancel := patient(ctx, lastPrepare)
 	defer cancel()

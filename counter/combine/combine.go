@@ -160,8 +160,8 @@ func (c *Combiner) advance(input int, t int64) {
 	c.reach(input, t)
 }
 
-// Idle notes that a fetch sent at the broker's time sentAt found nothing beyond an input's position: windows that had ended a grace before get no more of it. Its
-// watermark is the end of the last of them, which can be told beforehand.
+// Idle notes that a fetch sent at the broker's time sentAt found nothing beyond an input's position: windows that had ended a grace before
+// get no more of it. Its watermark is the end of the last of them, which can be told beforehand.
 func (c *Combiner) Idle(input int, sentAt int64) {
 	c.reach(input, c.cfg.Interval.Floor(sentAt-c.cfg.Grace))
 }

@@ -337,8 +337,8 @@ func (r *Reducer) Commit() (safe int64, state wire.ReduceState) {
 	return safe, state
 }
 
-// Expected returns what Commit will return when the next window has closed, if that has lines as the one before had, or none again, but for the
-// offset, which may lie behind this one: what is open can be read from this one, too. It must not be called before Started.
+// Expected returns what Commit will return when the next window has closed, if that has lines as the one before had, or none again. Only the
+// offset may be greater then: what is open can be read from this one, too. It must not be called before Started.
 func (r *Reducer) Expected() (safe int64, state wire.ReduceState) {
 	safe, state = r.Commit()
 	next := r.cfg.Interval.Of(state.Closed)

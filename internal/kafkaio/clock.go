@@ -7,8 +7,9 @@ import (
 )
 
 // BrokerClock tells the broker's time: the append time in a produce answer plus the monotonic time since, our own clock
-// before the first. Of the answers of the last 15 s it goes by the one that had the shortest way: it is behind the broker by that at most. It is ahead only
-// from when the broker's clock is set back until the next answer, or where several brokers differ. Safe for concurrent use; the zero value is ready.
+// before the first. Of the answers of the last 15 s it goes by the one that had the shortest way: it is behind the broker by that at most. It
+// is ahead only from when the broker's clock is set back until the next answer, or where several brokers differ. Safe for concurrent use; the
+// zero value is ready.
 type BrokerClock struct {
 	mu     sync.Mutex
 	recent []appendTime // those that may still be the best one, it first, each behind the one before

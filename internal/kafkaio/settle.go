@@ -219,7 +219,8 @@ func (t *Transactional) goLive(ctx context.Context) error {
 	return err
 }
 
-// renew gets the producer a new epoch, nothing being open, as long as nobody else has one: whatever was sent in the old one and comes late is refused.
+// renew gets the producer a new epoch, nothing being open, as long as nobody else has one (KIP-360): whatever was sent in the old one and
+// comes late is refused.
 func (t *Transactional) renew(ctx context.Context) error {
 	producer, epoch := t.producer, t.epoch
 	err := t.call(ctx, "renew the epoch", func(ctx context.Context) error { return t.init(ctx, note{unknown, epoch + 1}, producer, epoch) })

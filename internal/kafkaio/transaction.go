@@ -29,8 +29,9 @@ const (
 // Errors of Transactional.Commit that say how to go on. Any other: the transaction did not happen or is undecided;
 // start over with NewTransactional, which settles it.
 var (
-	// ErrFenced: another producer uses the transactional id, or the broker has aborted what was prepared a minute ago. Nothing was written (unless all was, and the connection broke
-	// before the answer came). Who is still a member of the group (a heartbeat sent now succeeds) may start over.
+	// ErrFenced: another producer uses the transactional id, or the broker has aborted what was prepared a minute ago. Nothing was written
+	// (unless all was, and the connection broke before the answer came). Who is still a member of the group (a heartbeat sent now succeeds)
+	// may start over.
 	ErrFenced = errors.New("fenced by another producer with the same transactional id")
 	// ErrNotMember: the group's generation is over for this member, and no other is known. Nothing was written. Join again.
 	ErrNotMember = errors.New("no longer a member of the group's generation")
@@ -91,10 +92,10 @@ func (c *Client) NewTransactional(ctx context.Context, id string, f Footprint) (
 	return t, nil
 }
 
-// Prepare begins the next transaction ahead of its records, so that Commit, when it has them, has little else to send. All that the footprint names takes part, and
-// the offsets are committed in it. A transaction without records holds no reader up. First Prepare waits until the last one is Settled. It is false, and nothing is
-// prepared, where the coordinator does not answer at once. Whoever has prepared must Commit, within the minute after which the broker aborts the transaction and
-// fences the producer. After an error the producer is void.
+// Prepare begins the next transaction ahead of its records, so that Commit, when it has them, has little else to send. All that the footprint
+// names takes part, and the offsets are committed in it. A transaction without records holds no reader up. First Prepare waits until the last
+// one is Settled. It is false, and nothing is prepared, where the coordinator does not answer at once. Whoever has prepared must Commit, within
+// the minute after which the broker aborts the transaction and fences the producer. After an error the producer is void.
 func (t *Transactional) Prepare(ctx context.Context, in Place, offsets []Offset) (bool, error) {
 	if err := t.ready(ctx); err != nil {
 		return false, err
@@ -138,10 +139,10 @@ func (t *Transactional) ready(ctx context.Context) error {
 	return t.renew(ctx)
 }
 
-// Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. It is the one that was prepared, whose offsets hold when
-// there are no others; else the last one is first waited for until it is Settled. Records are in it only while it is sent. A group that is on its way to its next generation is
-// waited for, 2 s at most. It returns the answers to each output's last batch (−1, −1 without one). After an error the producer is void, and so are the batches: what was sent of
-// them may still be on its way.
+// Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. It is the one that was prepared, whose offsets
+// hold when there are no others; else it first waits until the last one is Settled. Records are in it only while it is sent. A group that is on
+// its way to its next generation is waited for, 2 s at most. It returns the answers to each output's last batch (−1, −1 without one). After an
+// error the producer is void, and so are the batches: what was sent of them may still be on its way.
 func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {
 	if err := t.ready(ctx); err != nil {
 		return nil, err
@@ -161,7 +162,7 @@ func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, 
 	return acks, nil
 }
 
-// failed has a transaction that err has ended aborted, at once where nobody may come soon whose NewTransactional does it, and returns the error.
+// failed has the transaction aborted that err has ended, unless somebody's NewTransactional will, and returns the error.
 func (t *Transactional) failed(ctx context.Context, err error) error {
 	somebody := errors.Is(err, ErrFenced) || retriable(err) && !errors.Is(err, ErrNotMember)
 	if t.begun && !somebody && ctx.Err() == nil {
