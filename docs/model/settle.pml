@@ -352,13 +352,27 @@ described:
   };
 
   do
+  :: atomic { starts -> /* renew: something of the last one was not answered, and may come late */
+       starts--;
+       found = mine;
+#ifdef RENEWED_BY_EPOCH
+       initProducerID(found, LIVE, found + 1);
+#else
+       initProducerID(0, LIVE, found + 1);
+#endif
+       if
+       :: answer == OK && mine == found + 1 -> found = 0
+       :: else -> goto again
+       fi
+     }
   :: atomic { missing == 0 -> missing = SET(TARGETS) - 1 };
-     /* A transaction (Transactional.Commit), its requests in any order. */
+     /* A transaction (Transactional.Prepare and Commit), its requests in any order. */
      do
      :: atomic { (missing & SET(0)) && READY -> add(0); missing = missing ^ SET(0) ^ SET(TARGETS); if :: answer == OK :: else -> goto again fi }
      :: atomic { (missing & SET(1)) && READY -> add(1); missing = missing ^ SET(1) ^ SET(TARGETS + 1); if :: answer == OK :: else -> goto again fi }
      :: atomic { missing & SET(TARGETS) -> write(0); missing = missing ^ SET(TARGETS); if :: answer == OK :: else -> goto again fi }
      :: atomic { missing & SET(TARGETS + 1) -> write(1); missing = missing ^ SET(TARGETS + 1); if :: answer == OK :: else -> goto again fi }
+     :: atomic { missing & SET(TARGETS + 1) -> missing = missing ^ SET(TARGETS + 1) } /* it was prepared, and has nothing for this target */
      :: atomic { !missing -> endTxn(mine, COMMIT); if :: answer == OK -> accept(); break :: else -> goto again fi }
 #ifdef ABORTED_IN_ITS_EPOCH
      :: atomic { true -> endTxn(mine, ABORT); goto again }

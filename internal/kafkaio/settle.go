@@ -219,16 +219,13 @@ func (t *Transactional) goLive(ctx context.Context) error {
 	return err
 }
 
-// renew gets the producer a new epoch, nothing being open, as long as nobody else has one (KIP-360): whatever was sent in the old one and
-// comes late is refused.
+// renew gets the producer a new epoch, nothing being open: whatever was sent in the old one and comes late is refused. It does not ask by the
+// epoch that it knows (KIP-360): whoever has described that would get the same one.
 func (t *Transactional) renew(ctx context.Context) error {
-	producer, epoch := t.producer, t.epoch
-	err := t.call(ctx, "renew the epoch", func(ctx context.Context) error { return t.init(ctx, note{unknown, epoch + 1}, producer, epoch) })
-	switch {
-	case err != nil:
+	bounded, cancel := context.WithTimeout(ctx, requestPatience)
+	defer cancel()
+	if err := t.goLive(bounded); err != nil {
 		return fmt.Errorf("renew the epoch of %s: %w", t.id, err)
-	case t.producer != producer || t.epoch != epoch+1:
-		return fmt.Errorf("renew the epoch of %s: %w", t.id, errOvertaken)
 	}
 	t.stray = false
 	clear(t.sequences)
