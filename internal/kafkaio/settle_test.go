@@ -426,54 +426,56 @@ func TestForgottenMarkers(t *testing.T) {
 		for _, first := range []string{toCommit, toAbort, "Open", "Prepared", "CommitPrepared"} {
 			for rounds := 1; rounds <= 2; rounds++ {
 				for _, lost := range []bool{false, true} {
-					for dies, over := 0, false; !over; dies++ {
-						f, c := startForgetful(t)
-						f.leaveOut(rounds, left)
-						p, err := c.NewTransactional(t.Context(), "id", footprint)
-						if err != nil {
-							t.Fatal(err)
-						}
-						switch first {
-						case toCommit:
-							err = oneTransaction(t, p)
-						case "CommitPrepared": // without a record in t/1
-							err = prepareOne(t, p)
-						case "Prepared": // it dies then, and it times out
-							err = prepare(t, p)
-							f.abort()
-						default:
-							f.before = func(request string) {
-								if request == "EndTxn" {
-									if f.left = 0; first == toAbort {
-										f.abort() // it times out
+					t.Run(fmt.Sprintf("%s,%v,%d,%t", first, left, rounds, lost), func(t *testing.T) { // whose brokers end with it
+						for dies, over := 0, false; !over; dies++ {
+							f, c := startForgetful(t)
+							f.leaveOut(rounds, left)
+							p, err := c.NewTransactional(t.Context(), "id", footprint)
+							if err != nil {
+								t.Fatal(err)
+							}
+							switch first {
+							case toCommit:
+								err = oneTransaction(t, p)
+							case "CommitPrepared": // without a record in t/1
+								err = prepareOne(t, p)
+							case "Prepared": // it dies then, and it times out
+								err = prepare(t, p)
+								f.abort()
+							default:
+								f.before = func(request string) {
+									if request == "EndTxn" {
+										if f.left = 0; first == toAbort {
+											f.abort() // it times out
+										}
 									}
 								}
+								oneTransaction(t, p)
 							}
-							oneTransaction(t, p)
+							if err != nil {
+								t.Fatal(err)
+							}
+							f.before = func(string) {}
+							f.left, f.lost = dies, lost
+							c.NewTransactional(t.Context(), "id", footprint)
+							over = f.left > 0
+							f.left = withoutLimit
+							p, err = c.NewTransactional(t.Context(), "id", footprint)
+							if err == nil {
+								err = oneTransaction(t, p)
+							}
+							if err == nil && p.Settled(t.Context()) != nil {
+								_, err = c.NewTransactional(t.Context(), "id", footprint)
+							}
+							if err != nil {
+								t.Errorf("then: %v", err)
+							}
+							if f.wantWhole(t); t.Failed() {
+								t.Fatalf("%s, left out %d times at %v, who took over died after %d requests (answer lost: %t): %v", first, rounds, left, dies, lost, f.asked)
+							}
+							runs++
 						}
-						if err != nil {
-							t.Fatal(err)
-						}
-						f.before = func(string) {}
-						f.left, f.lost = dies, lost
-						c.NewTransactional(t.Context(), "id", footprint)
-						over = f.left > 0
-						f.left = withoutLimit
-						p, err = c.NewTransactional(t.Context(), "id", footprint)
-						if err == nil {
-							err = oneTransaction(t, p)
-						}
-						if err == nil && p.Settled(t.Context()) != nil {
-							_, err = c.NewTransactional(t.Context(), "id", footprint)
-						}
-						if err != nil {
-							t.Errorf("then: %v", err)
-						}
-						if f.wantWhole(t); t.Failed() {
-							t.Fatalf("%s, left out %d times at %v, who took over died after %d requests (answer lost: %t): %v", first, rounds, left, dies, lost, f.asked)
-						}
-						runs++
-					}
+					})
 				}
 			}
 		}
