@@ -83,6 +83,23 @@ func (b noting) since(from time.Time, stage string) (some []sent) {
 	return some
 }
 
+// pair returns the first two things that a stage's task has sent since then, which must be a prepare and a commit, and what it has sent after them.
+func (b noting) pair(t *testing.T, from time.Time, stage string) (prepared, committed sent, further []sent) {
+	t.Helper()
+	some := b.since(from, stage)
+	if len(some) < 2 || some[0].what != "prepare" || some[1].what != "commit" || len(some[1].offsets) == 0 {
+		t.Fatalf("%s: %v", stage, some)
+	}
+	return some[0], some[1], some[2:]
+}
+
+// toEnd waits until the window ends, and returns when that was.
+func (p *process) toEnd() time.Time {
+	now := p.schedule.kafka.now()
+	time.Sleep(time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond)
+	return time.Now()
+}
+
 // A transaction that the broker's clock will let close a window is prepared a tenth of a second before, and with the very offsets that are committed then: nothing but
 // the records is left to send.
 func TestPrepared(t *testing.T) {
@@ -91,11 +108,7 @@ func TestPrepared(t *testing.T) {
 		b := noted(p)
 		ctx, stop := context.WithCancel(t.Context())
 		over := slotAtWork(ctx, p)
-		toEnd := func() { // of the window
-			now := s.kafka.now()
-			time.Sleep(time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond)
-		}
-		toEnd()
+		p.toEnd()
 		for window, test := range []struct {
 			lines int
 			again map[string]bool // stages that commit other offsets than they have prepared
@@ -108,23 +121,22 @@ func TestPrepared(t *testing.T) {
 		} {
 			time.Sleep(time.Second)
 			s.lines(0, test.lines)
-			toEnd()
-			end := time.Now()
+			end := p.toEnd()
 			time.Sleep(2 * time.Second)
 			for _, stage := range []string{stageCombine, stageReduce} {
-				some := b.since(end, stage)
-				if len(some) != 2 || some[0].what != "prepare" || some[1].what != "commit" {
-					t.Fatalf("window %d, %s: %v", window, stage, some)
+				prepared, committed, further := b.pair(t, end, stage)
+				if len(further) > 0 {
+					t.Fatalf("window %d, %s: %v", window, stage, further)
 				}
-				if at := some[0].at.Sub(end); at < 150*time.Millisecond || at > 220*time.Millisecond {
+				if at := prepared.at.Sub(end); at < 150*time.Millisecond || at > 220*time.Millisecond {
 					t.Errorf("window %d, %s: prepared %v after the window's end", window, stage, at)
 				}
-				if at := some[1].at.Sub(end); at < 250*time.Millisecond || at > 350*time.Millisecond {
+				if at := committed.at.Sub(end); at < 250*time.Millisecond || at > 350*time.Millisecond {
 					t.Errorf("window %d, %s: committed %v after the window's end", window, stage, at)
 				}
-				if same := slices.Equal(some[0].offsets, some[1].offsets); same == test.again[stage] || len(some[1].offsets) != 1 ||
-					!same && some[1].offsets[0].Offset <= some[0].offsets[0].Offset {
-					t.Errorf("window %d, %s: prepared %v, committed %v", window, stage, some[0].offsets, some[1].offsets)
+				if same := slices.Equal(prepared.offsets, committed.offsets); same == test.again[stage] || len(committed.offsets) != 1 ||
+					!same && committed.offsets[0].Offset <= prepared.offsets[0].Offset {
+					t.Errorf("window %d, %s: prepared %v, committed %v", window, stage, prepared.offsets, committed.offsets)
 				}
 			}
 		}
@@ -140,9 +152,8 @@ func TestPreparedInVain(t *testing.T) {
 		b := noted(p)
 		ctx, stop := context.WithCancel(t.Context())
 		over := slotAtWork(ctx, p)
-		now := s.kafka.now()
-		end := p.job.interval.End(p.job.interval.Of(now))
-		time.Sleep(time.Duration(end-now)*time.Millisecond + 200*time.Millisecond)
+		p.toEnd()
+		time.Sleep(200 * time.Millisecond)
 		began := time.Now()
 		s.lines(0, 3)
 		time.Sleep(time.Second)
@@ -165,9 +176,8 @@ func TestPreparedForNothing(t *testing.T) {
 			over := p.counts(ctx, map[string][]int32{"lines": {0, 1}, "g-shuffle": {0}}, nil)
 			time.Sleep(time.Second)
 			s.leaderless(1, true)
-			now := s.kafka.now()
-			end := time.Now().Add(time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond)
-			time.Sleep(time.Until(end) + 300*time.Millisecond)
+			end := p.toEnd()
+			time.Sleep(300 * time.Millisecond)
 			if stops {
 				stop()
 				<-over
@@ -175,17 +185,14 @@ func TestPreparedForNothing(t *testing.T) {
 				time.Sleep(20 * time.Second)
 			}
 			for _, stage := range []string{stageCombine, stageReduce} {
-				some := b.since(end, stage)
-				if len(some) < 2 || some[0].what != "prepare" || some[1].what != "commit" || len(some[1].offsets) == 0 {
-					t.Fatalf("stops %t, %s: %v", stops, stage, some)
-				}
-				late := some[1].at.Sub(some[0].at)
+				prepared, committed, further := b.pair(t, end, stage)
+				late := committed.at.Sub(prepared.at)
 				if stops && late > 500*time.Millisecond || !stops && (late < flushAge || late > flushAge+maxPoll) {
 					t.Errorf("stops %t, %s: committed after %v", stops, stage, late)
 				}
-				for _, further := range some[2:] {
-					if further.what == "prepare" {
-						t.Errorf("stops %t, %s: prepared again: %v", stops, stage, some)
+				for _, one := range further {
+					if one.what == "prepare" {
+						t.Errorf("stops %t, %s: prepared again: %v", stops, stage, further)
 					}
 				}
 			}

@@ -28,13 +28,7 @@ type reduceTask struct {
 	rows      rows
 	ends      packer // the batch records
 	row       []byte
-	expected  expectation
-}
-
-// expectation is what a transaction was prepared with: the state in which closing the next window should leave the task, and a safe offset.
-type expectation struct {
-	safe  int64
-	state wire.ReduceState
+	expected  kafkaio.Offset // what the transaction was prepared with, if it was
 }
 
 // run is one attempt: from the committed state until ctx ends; what has closed by then is committed.
@@ -59,7 +53,7 @@ func (t *reduceTask) run(ctx context.Context) error {
 		if err := t.close(ctx); err != nil {
 			return err
 		}
-		if t.reducer.Started() && t.mayPrepare(t.untilClosing(t.nextEnd())) {
+		if t.reducer.Started() && t.mayPrepare(t.nextEnd()) {
 			if err := t.prepareNext(ctx); err != nil {
 				return err
 			}
@@ -80,15 +74,15 @@ func (t *reduceTask) wait() time.Duration {
 	return maxPoll
 }
 
-// offset is what is committed.
+// offset is what is committed with a state; equal states have equal metadata.
 func (t *reduceTask) offset(safe int64, state wire.ReduceState) kafkaio.Offset {
 	return kafkaio.Offset{Topic: t.cfg.shuffleTopic(), Partition: t.slot, Offset: safe, Metadata: state.Encode()}
 }
 
 // prepareNext prepares the transaction in which the next window closes.
 func (t *reduceTask) prepareNext(ctx context.Context) error {
-	t.expected.safe, t.expected.state = t.reducer.Expected()
-	return t.prepare(ctx, t.offset(t.expected.safe, t.expected.state))
+	t.expected = t.offset(t.reducer.Expected())
+	return t.prepare(ctx, t.expected)
 }
 
 // stop closes what the combine tasks' last transactions have made ready. It reads on, with a fetch of its own, to what is there
@@ -116,8 +110,7 @@ func (t *reduceTask) stop(ctx context.Context) error {
 	if err := t.close(ctx); err != nil || t.prepared.IsZero() {
 		return err
 	}
-	safe, state := t.reducer.Commit() // as before: the transaction that was prepared has to end
-	return t.commit(ctx, nil, t.offset(safe, state))
+	return t.commit(ctx, nil, t.offset(t.reducer.Commit())) // as before: the transaction that was prepared has to end
 }
 
 func (t *reduceTask) start(ctx context.Context) error {
@@ -216,9 +209,9 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	if len(closed) == 0 && skipped == 0 && t.committed && !t.overdue() {
 		return false, nil
 	}
-	safe, state := t.reducer.Commit()
-	if !t.prepared.IsZero() && state == t.expected.state {
-		safe = t.expected.safe
+	offset := t.offset(t.reducer.Commit())
+	if !t.prepared.IsZero() && offset.Metadata == t.expected.Metadata {
+		offset = t.expected
 	}
 	var outputs []kafkaio.Output
 	if rows := t.rows.all(); len(rows) > 0 {
@@ -227,14 +220,14 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	if ends := t.ends.all(); len(ends) > 0 {
 		outputs = append(outputs, kafkaio.Output{Topic: t.cfg.BatchesTopic, Partition: t.slot, Batches: ends})
 	}
-	if err := t.commit(ctx, outputs, t.offset(safe, state)); err != nil {
+	if err := t.commit(ctx, outputs, offset); err != nil {
 		return false, err
 	}
 	t.reduces.close(t.slot, t.reducer.Closed())
 	t.rows.sent()
 	t.ends.sent()
 	t.observe(closed, skipped, start)
-	t.deleteBelow(ctx, safe, !t.committed)
+	t.deleteBelow(ctx, offset.Offset, !t.committed)
 	t.committed = true
 	return len(closed) > 0, nil
 }

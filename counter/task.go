@@ -184,8 +184,9 @@ func (t *task) untilClosing(end int64) time.Duration {
 	return time.Duration(end-t.clock.Now())*time.Millisecond + t.cfg.Grace
 }
 
-// mayPrepare tells whether the next transaction is to be prepared, so long before a window closes.
-func (t *task) mayPrepare(left time.Duration) bool {
+// mayPrepare tells whether it is time to prepare the transaction in which a window closes that ends then.
+func (t *task) mayPrepare(end int64) bool {
+	left := t.untilClosing(end)
 	return t.prepared.IsZero() && 0 < left && left <= prepareAhead
 }
 

@@ -46,7 +46,8 @@ func (c *BrokerClock) Observe(ms int64, sent, received time.Time) {
 		c.recent = c.recent[:last]
 	}
 	c.recent = append(c.recent, appendTime{ms, received})
-	c.best.Store(&appendTime{c.recent[0].ms, c.recent[0].received})
+	best := c.recent[0]
+	c.best.Store(&best)
 }
 
 // Known tells whether an answer was observed.
