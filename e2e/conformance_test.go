@@ -14,7 +14,7 @@ func TestClientConformance(t *testing.T) {
 	kafka := realKafka(t)
 	graces := []time.Duration{0, 30 * time.Second}
 	kafkaiotest.Run(t, kafkaiotest.Broker{
-		Addr: kafka.Address, AppendTime: true, Strict: true,
+		Addr: kafka.Address, AppendTime: true, Apart: true, Strict: true,
 		Restart: func(ctx context.Context) error {
 			grace := graces[0]
 			graces = append(graces[1:], grace)

@@ -9,7 +9,7 @@ import (
 	"wordcount/internal/kafkaio/kafkaiotest"
 )
 
-// On Kafka itself the suite runs in module e2e.
+// On Kafka itself the suite runs in module e2e, on the embedded broker in module standalone.
 func TestConformanceOfKfake(t *testing.T) {
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(6*time.Second))
 	if err != nil {

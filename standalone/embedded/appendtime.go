@@ -166,32 +166,17 @@ func (a *appendTimes) at(p partition, offset int64) int64 {
 
 // complete returns the response with what kfake left out, changed in place where possible.
 func (a *appendTimes) complete(asked call, response []byte) []byte {
-	const head = 8 // size, correlation id
-	switch kmsg.Key(asked.key) {
-	case kmsg.Produce:
-		resp := kmsg.NewPtrProduceResponse()
-		resp.SetVersion(asked.version)
-		body := head
-		if resp.IsFlexible() {
-			body++ // no tagged fields
+	answer, body, ok := decodeResponse(asked, response)
+	if !ok {
+		return response
+	}
+	switch answer := answer.(type) {
+	case *kmsg.ProduceResponse:
+		if a.completeProduce(answer) {
+			return encodeResponse(answer, response, body)
 		}
-		if resp.ReadFrom(response[body:]) != nil || !a.completeProduce(resp) {
-			return response
-		}
-		out := resp.AppendTo(response[:body:body])
-		binary.BigEndian.PutUint32(out, uint32(len(out)-4))
-		return out
-	case kmsg.Fetch:
-		resp := kmsg.NewPtrFetchResponse()
-		resp.SetVersion(asked.version)
-		body := head
-		if resp.IsFlexible() {
-			body++
-		}
-		if resp.ReadFrom(response[body:]) != nil {
-			return response
-		}
-		for _, t := range resp.Topics {
+	case *kmsg.FetchResponse:
+		for _, t := range answer.Topics {
 			for _, p := range t.Partitions {
 				completeBatches(p.RecordBatches) // a part of response
 			}

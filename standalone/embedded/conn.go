@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -16,7 +17,7 @@ const maxRequestBytes = 100 << 20
 
 // conn is a client's connection as kfake sees it. It passes requests through,
 // remembers what they ask, and completes the responses to Produce and Fetch
-// (appendtime.go).
+// (appendtime.go) and to OffsetFetch (openoffsets.go).
 //
 // It rests on two habits of kfake at the version in go.mod: it reads at most one
 // request ahead of the response it owes, and it writes each response by one Write.
@@ -35,10 +36,15 @@ type conn struct {
 type call struct {
 	correlation  int32
 	key, version int16
+	request      kmsg.Request // where openOffsets follows it
+	unstable     unstable     // when it was asked
 }
 
 // requestHead is a request's size, API key, version and correlation id.
 const requestHead = 12
+
+// responseHead is a response's size and correlation id.
+const responseHead = 8
 
 // Read passes requests on, each whole; a request that kfake could not stand is
 // an error, upon which it closes the connection.
@@ -75,10 +81,55 @@ func (c *conn) readHead() error {
 	if kmsg.RequestForKey(asked.key) == nil {
 		return fmt.Errorf("request with unknown key %d from %s", asked.key, c.RemoteAddr())
 	}
-	c.remember(asked)
 	c.head = head[:]
 	c.rest = int(size) - (requestHead - 4)
+	if follows(kmsg.Key(asked.key)) {
+		whole := make([]byte, requestHead+c.rest)
+		copy(whole, c.head)
+		if _, err := io.ReadFull(c.Conn, whole[requestHead:]); err != nil {
+			return err
+		}
+		c.head, c.rest = whole, 0
+		if asked.request = decodeRequest(asked, whole[requestHead:]); asked.request != nil {
+			asked.unstable = c.listener.openOffsets.asked(asked.request)
+		}
+	}
+	c.remember(asked)
 	return nil
+}
+
+// decodeRequest returns what was asked, nil when it cannot be read: kfake refuses that. The rest of the request
+// follows the correlation id.
+func decodeRequest(asked call, rest []byte) kmsg.Request {
+	r := kbin.Reader{Src: rest}
+	r.NullableString() // client id
+	request := kmsg.RequestForKey(asked.key)
+	request.SetVersion(asked.version)
+	if request.IsFlexible() {
+		kmsg.SkipTags(&r)
+	}
+	if !r.Ok() || request.ReadFrom(r.Src) != nil {
+		return nil
+	}
+	return request
+}
+
+// decodeResponse returns the answer to what was asked, and where its body starts; false when it cannot be read.
+func decodeResponse(asked call, response []byte) (answer kmsg.Response, body int, ok bool) {
+	answer = kmsg.ResponseForKey(asked.key)
+	answer.SetVersion(asked.version)
+	body = responseHead
+	if answer.IsFlexible() {
+		body++ // no tagged fields
+	}
+	return answer, body, len(response) >= body && answer.ReadFrom(response[body:]) == nil
+}
+
+// encodeResponse returns a response with another answer. It may reuse the response's room.
+func encodeResponse(answer kmsg.Response, response []byte, body int) []byte {
+	out := answer.AppendTo(response[:body:body])
+	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
+	return out
 }
 
 func (c *conn) remember(asked call) {
@@ -108,15 +159,25 @@ func (c *conn) answered(correlation int32) (call, bool) {
 // response, where net.Conn's contract says that Write does not.
 func (c *conn) Write(p []byte) (int, error) {
 	response := p
-	if len(p) >= 8 && int(binary.BigEndian.Uint32(p)) == len(p)-4 {
+	if len(p) >= responseHead && int(binary.BigEndian.Uint32(p)) == len(p)-4 {
 		if asked, ok := c.answered(int32(binary.BigEndian.Uint32(p[4:]))); ok {
-			response = c.listener.appendTimes.complete(asked, p)
+			response = c.complete(asked, p)
 		}
 	}
 	if _, err := c.Conn.Write(response); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+func (c *conn) complete(asked call, response []byte) []byte {
+	switch key := kmsg.Key(asked.key); {
+	case key == kmsg.Produce || key == kmsg.Fetch:
+		return c.listener.appendTimes.complete(asked, response)
+	case follows(key):
+		return c.listener.openOffsets.complete(asked, response)
+	}
+	return response
 }
 
 func (c *conn) Close() error {

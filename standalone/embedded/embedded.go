@@ -5,6 +5,7 @@
 // It adds to kfake what the pipeline and people's tools rely on:
 //
 //   - message.timestamp.type=LogAppendTime means what it says (appendtime.go);
+//   - a transaction holds up the offsets that it commits, no others (openoffsets.go);
 //   - Kafka 4.3's Java tools work, as do kcat and every client we tried (versions.go);
 //   - requests that would crash kfake close their connection instead (conn.go);
 //   - the broker can be made unreachable for a while (listener.go).
@@ -58,6 +59,7 @@ func Start(addr string, log *slog.Logger) (*Broker, error) {
 		return nil, startError(addr, err)
 	}
 	l.appendTimes.stampOnArrival(cluster)
+	l.openOffsets.askForAll(cluster)
 	return &Broker{cluster: cluster, listener: l}, nil
 }
 

@@ -13,6 +13,7 @@ type listener struct {
 	net.Listener
 	addr        net.Addr
 	appendTimes *appendTimes
+	openOffsets *openOffsets
 	failed      chan error // capacity 1
 
 	mu          sync.Mutex
@@ -30,6 +31,7 @@ func listen(addr string) (*listener, error) {
 		Listener:    l,
 		addr:        advertised(l.Addr()),
 		appendTimes: newAppendTimes(),
+		openOffsets: newOpenOffsets(),
 		failed:      make(chan error, 1),
 		conns:       make(map[*conn]struct{}),
 	}, nil

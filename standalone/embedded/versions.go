@@ -12,7 +12,9 @@ func versions() *kversion.Versions {
 	v.SetMaxKeyVersion(int16(kmsg.DescribeTopicPartitions), -1)
 	v.SetMaxKeyVersion(int16(kmsg.CreateTopics), 4)
 	v.SetMaxKeyVersion(int16(kmsg.ListGroups), 4)
-	// Version 13 names topics by id only, and append times are kept by name.
+	// From the next versions on topics are named by id only, and append times and open offsets are kept by name.
 	v.SetMaxKeyVersion(int16(kmsg.Produce), 12)
+	v.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 5)
+	v.SetMaxKeyVersion(int16(kmsg.OffsetFetch), 9)
 	return v
 }

@@ -86,6 +86,38 @@ func testPrepare(f *fixture) {
 	f.wantCommitted(in, nil, []string{"c"})
 }
 
+// testPrepareApart: what one has prepared does not hold up another one of the group, which commits the offsets of another partition.
+func testPrepareApart(f *fixture) {
+	if !f.Apart {
+		f.Skip("this broker holds up the whole group")
+	}
+	in := f.topic("in", 2)
+	both := []*kafkaio.Transactional{nil, nil}
+	at := func(p int32, offset int64) kafkaio.Offset {
+		return kafkaio.Offset{Topic: in, Partition: p, Offset: offset}
+	}
+	begin := func(p int32) {
+		var err error
+		both[p], err = f.client.NewTransactional(f.ctx, fmt.Sprintf("%s-%d", f.id, p),
+			kafkaio.Footprint{Group: f.outsider().Group, Offsets: map[string][]int32{in: {p}}})
+		f.must(err)
+	}
+	begin(0)
+	begin(1)
+	f.prepare(both[0], at(0, 1))
+	for offset := range int64(3) {
+		f.commit(both[1], nil, at(1, offset))
+		f.must(both[1].Settled(f.ctx))
+	}
+	f.prepare(both[1], at(1, 9))
+	begin(1) // the older is gone
+	f.commit(both[0], nil)
+	f.must(both[0].Settled(f.ctx))
+	if got, _ := f.offsets(f.outsider().Group, in, 0, 1); !slices.Equal(got, []int64{1, 2}) {
+		f.Errorf("committed offsets %v, want 1 and 2", got)
+	}
+}
+
 // testPrepareAbandoned: of who is gone nothing is committed, and who was only asleep is refused.
 func testPrepareAbandoned(f *fixture) {
 	in, out := f.topic("in", 1), f.topic("out", 1)

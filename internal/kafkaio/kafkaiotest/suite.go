@@ -19,6 +19,7 @@ import (
 type Broker struct {
 	Addr       string                      // host:port; the broker must advertise localhost or 127.0.0.1 with this port
 	AppendTime bool                        // message.timestamp.type=LogAppendTime is honoured
+	Apart      bool                        // an open transaction holds up the offsets that it commits, no others of the group
 	Strict     bool                        // what Kafka refuses is refused: large batches and metadata, bad topic names, offsets of no member
 	Restart    func(context.Context) error // ends it, another way each time, and starts it again; nil: cannot be done
 }
@@ -50,6 +51,7 @@ func Run(t *testing.T, b Broker) {
 		{"CommitRefused", testCommitRefused},
 		{"CommitSettled", testCommitSettled},
 		{"Prepare", testPrepare},
+		{"PrepareApart", testPrepareApart},
 		{"PrepareAbandoned", testPrepareAbandoned},
 		{"PrepareAnswersLost", testPrepareAnswersLost},
 		{"Stray", testStray},
