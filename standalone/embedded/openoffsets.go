@@ -163,7 +163,7 @@ func (o *openOffsets) ended(request *kmsg.EndTxnRequest, answer *kmsg.EndTxnResp
 // refuse has the answer refuse what is unstable.
 func refuse(answer *kmsg.OffsetFetchResponse, group string, open unstable) (changed bool) {
 	refused := func(at groupOffset, code *int16, offset *int64, epoch *int32, metadata **string) {
-		if _, unstable := open[at]; unstable && *code == 0 {
+		if _, unstable := open[at]; unstable {
 			*code, *offset, *epoch, *metadata = kerr.UnstableOffsetCommit.Code, -1, -1, nil
 			changed = true
 		}

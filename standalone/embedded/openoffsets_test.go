@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
@@ -170,8 +171,12 @@ func TestOpenOffsets(t *testing.T) {
 			short := o.init("short", 300*time.Millisecond)
 			o.add(short)
 			o.must(o.commit(short, "a", 0, 7))
-			if err := o.commit(short, "none", 0, 8); err == nil {
-				t.Error("an offset of no topic is committed")
+			b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit, kmsg.EndTxn}, Err: kerr.TransactionalIDAuthorizationFailed, Count: 2})
+			if err := o.commit(short, "a", 1, 8); err == nil {
+				t.Error("committed")
+			}
+			if err := o.end(&short, true); err == nil {
+				t.Error("ended")
 			}
 			o.want(open, 6, -1)
 			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
