@@ -155,43 +155,74 @@ func (b *PatternBatch) Append(key, text []byte, number int64) {
 
 const maxSequences = 5 // of a record
 
-// appendAlike is Append for a record that is like others in the block but for its key, which is short: the end of the record before together
-// with the lead, the head, and the text are matches. It tells whether the record is one, and has done nothing when it is not.
+// appendAlike is Append for a short record that is like the one before but for its key and number: the end of the record before, the head, and
+// the text, if it is long enough, are matches. It tells whether the record is one, and has done nothing when it is not.
 //
 // Its size is below maxFollower, so each match has one byte of length at most. b.before is never 0, so a value that has the same in front of its
-// head, value>>6, has a length of two bytes. A block that has room for the record has no places that are too far away. Where a follower is noted
-// in the block, the record before is in it, too, and its end is missing.
+// head, value>>6, has a length of two bytes, and so has the record. A block that has room for the record has no places that are too far away. Where
+// an end is noted in the block, the record before is in it, too, and its end is missing.
 func (b *PatternBatch) appendAlike(key []byte, number int64) bool {
 	n := len(key)
-	if n < minMatch || n > maxAlike || cap(key) < maxAlike || len(b.pattern.Head) < minMatch || b.number >= maxDigit || len(b.buf) != b.token+1 || cap(b.buf)-b.token < alikeRoom {
+	waiting := len(b.buf) - b.token - 1 // literals
+	if n > maxAlike || cap(key) < maxAlike || len(b.pattern.Head) < minMatch || waiting >= minMatch || cap(b.buf)-b.token < alikeRoom {
 		return false
 	}
 	digits := decimalLen(number)
 	value := b.common + n + digits
 	offsetLen := lengthLen(int(b.count))
-	literals := offsetLen + 1 + n + 2
-	size := len(b.lead) + literals + value + 1
-	end := b.endLen() + 2 + len(b.lead)
-	head := b.at + end + literals
+	lead := 2 + len(b.lead) // with the size
+	size := len(b.lead) + offsetLen + 1 + n + 2 + value + 1
+	end := b.endLen()
+	head := b.at + end + lead + offsetLen + 1 + n + 2
 	if size >= maxFollower || byte(value>>6) != b.before || offsetLen > 3 || head+value+1-b.block > smallBlock {
 		return false
 	}
-	from := int(b.followers[b.number][size])
-	if !b.near(from) {
-		return false
-	}
 
+	// The end of the record before is found again with this lead, alone, or Middle is; the rest are literals.
+	var from, same, literals int
+	if b.number < maxDigit && b.near(int(b.followers[b.number][size])) {
+		from, same = int(b.followers[b.number][size]), end+lead
+	} else {
+		switch {
+		case b.number < maxEnds && b.near(int(b.ends[b.number])):
+			from, same = int(b.ends[b.number]), end
+		case b.near(b.middle) && len(b.pattern.Middle) >= minMatch:
+			from, same = b.middle, len(b.pattern.Middle)
+		default:
+			return false
+		}
+		if literals = end + lead - same; literals > maxAlike {
+			return false
+		}
+		if b.number < maxEnds {
+			b.ends[b.number] = int32(b.at)
+		}
+		if b.number < maxDigit {
+			b.followers[b.number][size] = int32(b.at)
+		}
+	}
 	w := (*[alikeRoom]byte)(b.buf[b.token : b.token+alikeRoom])
-	i := putMatch(w, 0, 1, b.at-from, end)
+	w[0] = byte(waiting << 4)
+	i := putMatch(w, 0, 1+waiting, b.at-from, same)
 
-	literals-- // the last one is found again in front of the head
-	long := 0
-	if literals >= longLiterals {
-		long = 1
-	}
-	token := i
+	token, behind := i, literals
+	literals += offsetLen + 1 + n + 1 // a byte of the value's length is found again in front of the head
 	w[i], w[i+1] = byte(min(literals, longLiterals)<<4), byte(literals-longLiterals)
-	i += 1 + long
+	i++
+	if literals >= longLiterals {
+		i++
+	}
+	if behind > 0 {
+		if behind > lead {
+			i = b.putEnd(w, i)
+		}
+		w[i], w[i+1] = byte(size<<1)|0x80, byte(size>>6)
+		i += 2
+		for _, c := range b.lead {
+			w[i] = c
+			i++
+		}
+	}
 	binary.LittleEndian.PutUint32(w[i:], varint3(uint32(b.count)))
 	i += offsetLen
 	w[i] = byte(n << 1)
@@ -202,10 +233,16 @@ func (b *PatternBatch) appendAlike(key []byte, number int64) bool {
 	i = putMatch(w, token, i+1, head-b.head, 1+len(b.pattern.Head))
 
 	w[i] = 0
-	i = putMatch(w, i, i+1, 2+len(b.pattern.Head)+n, n)
-	w[i] = 0
-	b.token += i
-	b.buf = b.buf[:b.token+1]
+	if n < minMatch {
+		b.token += i
+		*(*[minMatch]byte)(w[i+1 : i+1+minMatch]) = *(*[minMatch]byte)(key[:minMatch])
+		b.buf = b.buf[:b.token+1+n]
+	} else {
+		i = putMatch(w, i, i+1, 2+len(b.pattern.Head)+n, n)
+		w[i] = 0
+		b.token += i
+		b.buf = b.buf[:b.token+1]
+	}
 	b.head = head
 	b.at = head + len(b.pattern.Head) + n
 	b.number, b.digits = number, digits
@@ -213,9 +250,24 @@ func (b *PatternBatch) appendAlike(key []byte, number int64) bool {
 	return true
 }
 
+// putEnd writes the end of the last record but for Middle, at i.
+func (b *PatternBatch) putEnd(w *[alikeRoom]byte, i int) (next int) {
+	next = i + b.digits
+	for at, left := next, b.number; at > i; left /= 10 {
+		at--
+		w[at] = '0' + byte(left%10)
+	}
+	for _, c := range []byte(b.pattern.Tail) {
+		w[next] = c
+		next++
+	}
+	w[next] = 0 // headers
+	return next + 1
+}
+
 const (
-	maxAlike  = 16 // bytes of a key
-	alikeRoom = 64 // bytes, more than it writes: three tokens, offsets and lengths of matches, a length of literals, and these
+	maxAlike  = 16 // bytes of a key, and of the literals in front of an offset
+	alikeRoom = 64 // bytes, more than it writes: four tokens, three matches, a length of literals, and these
 )
 
 // varint3 is the varint of n < 1<<20, in its first one, two or three bytes.
