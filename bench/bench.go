@@ -24,7 +24,7 @@ type Config struct {
 	Seed     uint64
 	Interval time.Duration // of all windows
 	Rounds   int           // of drains, producing, printing and the cost of a line
-	WarmUp   int           // rounds of drains, see warmUpRound, before the first ones that count: a JVM compiles while it runs
+	WarmUp   int           // rounds of drains, see turns, before the first ones that count: a JVM compiles while it runs
 	Log      func(format string, args ...any)
 
 	Bytes      int64    // of the lines that are drained

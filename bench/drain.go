@@ -23,7 +23,7 @@ type Drain struct {
 	Lines   int64      `json:"lines"`
 	Bytes   int64      `json:"bytes"`
 	Windows int        `json:"windows"`
-	WarmUp  int        `json:"warm_up"` // rounds of warmUpRound before those of Runs
+	WarmUp  int        `json:"warm_up"` // rounds before those of Runs, see turns
 	Totals  Totals     `json:"totals"`  // everybody's
 	Runs    []DrainRun `json:"runs"`
 }
@@ -60,11 +60,7 @@ func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) 
 	}
 	first := "" // who counted first
 	for round := 1 - d.WarmUp; round <= b.Rounds; round++ {
-		contenders := b.Contenders
-		if round < 1 {
-			contenders = warmUpRound(contenders)
-		}
-		for _, program := range contenders {
+		for _, program := range turns(round, b.Contenders) {
 			once, err := b.drainOnce(ctx, program, load.Topic)
 			if err := errors.Join(err, b.Broker.delete(ctx, once.topics...)); err != nil {
 				return err
@@ -87,20 +83,20 @@ func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) 
 	return nil
 }
 
-// warmUpRound is who drains in a round that does not count. The naive loop has the broker do what tight does, in three times the time. Of
-// the counter's transactions a drain has some 300, and a JVM compiles what was called 5000 times and more (Tier4InvocationThreshold): three
-// drains a round bring it there.
-func warmUpRound(contenders []string) (round []string) {
+// turns returns who drains in a round, one after the other. Rounds before the first do not count: of the counter's transactions a drain has
+// some 300, and a JVM compiles what was called 5000 times and more (Tier4InvocationThreshold), so three drains a round bring it there. The naive
+// loop, which takes three times as long as tight and has the broker do the same, drains once.
+func turns(round int, contenders []string) (turns []string) {
 	for _, program := range contenders {
-		switch program {
-		case naive:
-		case counterProgram:
-			round = append(round, program, program, program)
+		switch {
+		case program == naive && round != 1:
+		case program == counterProgram && round < 1:
+			turns = append(turns, program, program, program)
 		default:
-			round = append(round, program)
+			turns = append(turns, program)
 		}
 	}
-	return round
+	return turns
 }
 
 // load describes a topic of lines.
