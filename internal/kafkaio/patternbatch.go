@@ -50,9 +50,9 @@ type PatternBatch struct {
 
 	head      int                          // of the last record
 	before    byte                         // what stands in front of it, the end of the value's length
-	middle    int                          // of the last record whose end Append wrote
-	ends      [maxEnds]int32               // the last end with a number that Append wrote
-	followers [maxDigit][maxFollower]int32 // the last end with a number of one digit to which Append wrote a record of a size
+	middle    int                          // of a record whose end stands there
+	ends      [maxEnds]int32               // an end with a number
+	followers [maxDigit][maxFollower]int32 // an end with a number of one digit that is followed by a record of a size
 
 	sealed RecordBatch
 }
@@ -164,7 +164,7 @@ const maxSequences = 5 // of a record
 func (b *PatternBatch) appendAlike(key []byte, number int64) bool {
 	n := len(key)
 	waiting := len(b.buf) - b.token - 1 // literals
-	if n > maxAlike || cap(key) < maxAlike || len(b.pattern.Head) < minMatch || waiting >= minMatch || cap(b.buf)-b.token < alikeRoom {
+	if n > maxAlike || cap(key) < maxAlike || len(b.pattern.Head) < minMatch || waiting > maxWaiting || cap(b.buf)-b.token < alikeRoom {
 		return false
 	}
 	digits := decimalLen(number)
@@ -266,8 +266,9 @@ func (b *PatternBatch) putEnd(w *[alikeRoom]byte, i int) (next int) {
 }
 
 const (
-	maxAlike  = 16 // bytes of a key, and of the literals in front of an offset
-	alikeRoom = 64 // bytes, more than it writes: four tokens, three matches, a length of literals, and these
+	maxAlike   = 16           // bytes of a key, and of the literals in front of an offset
+	maxWaiting = minMatch - 1 // literals: those that a text leaves which is too short for a match
+	alikeRoom  = 64           // bytes, more than it writes: four tokens, three matches, a length of literals, and these
 )
 
 // varint3 is the varint of n < 1<<20, in its first one, two or three bytes.

@@ -164,7 +164,7 @@ func (a *appendTimes) at(p partition, offset int64) int64 {
 	return of.recent[newest].ms
 }
 
-// complete returns the response with what kfake left out, changed in place where possible.
+// complete returns the response with what kfake left out. It may change it in place.
 func (a *appendTimes) complete(asked call, response []byte) []byte {
 	answer, body, ok := decodeResponse(asked, response)
 	if !ok {

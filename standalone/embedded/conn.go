@@ -125,7 +125,7 @@ func decodeResponse(asked call, response []byte) (answer kmsg.Response, body int
 	return answer, body, len(response) >= body && answer.ReadFrom(response[body:]) == nil
 }
 
-// encodeResponse returns a response with another answer. It may reuse the response's room.
+// encodeResponse returns a copy of a response with another answer.
 func encodeResponse(answer kmsg.Response, response []byte, body int) []byte {
 	out := answer.AppendTo(response[:body:body])
 	binary.BigEndian.PutUint32(out, uint32(len(out)-4))

@@ -12,22 +12,28 @@ import (
 // Asked for stable offsets only (KIP-447), Kafka refuses those of the partitions
 // for which an open transaction has committed some. kfake refuses all of the
 // group: members of it with a transaction each would wait for each other. So kfake
-// is never asked for stable ones, and the response is given the refusals here.
+// is never asked for stable ones, and the response is given the refusals here. (Of
+// a group that has no committed offset yet kfake knows nothing, and nothing is
+// refused.)
 //
 // They go by what was answered before the question came. What is under way at that
-// moment may as well come after it.
+// moment may as well come after it, if nobody asks on the connection on which he
+// commits. An end whose answer nobody gets, because the connection is closed, is
+// not seen: it holds until it is sent again, the transactional id is taken over,
+// or the transaction's timeout.
 type openOffsets struct {
 	mu        sync.Mutex
-	producers map[int64]*transactional // by producer id
+	producers map[string]*transactional // by transactional id
 }
 
-// transactional is a producer with a transactional id. Its newest epoch is the one
-// whose transaction can be open.
+// transactional is who uses a transactional id. Its newest epoch is the one whose
+// transaction can be open.
 type transactional struct {
-	epoch   int16
-	timeout time.Duration
-	began   time.Time                // at the latest
-	pending map[groupOffset]struct{} // of the open transaction
+	producer int64
+	epoch    int16
+	timeout  time.Duration            // kfake keeps the first one of an id
+	began    time.Time                // at the latest
+	pending  map[groupOffset]struct{} // of the open transaction
 }
 
 type groupOffset struct {
@@ -40,7 +46,7 @@ type groupOffset struct {
 type unstable map[groupOffset]struct{}
 
 func newOpenOffsets() *openOffsets {
-	return &openOffsets{producers: make(map[int64]*transactional)}
+	return &openOffsets{producers: make(map[string]*transactional)}
 }
 
 // askForAll has kfake answer with what is committed, stable or not.
@@ -93,7 +99,7 @@ func (o *openOffsets) complete(asked call, response []byte) []byte {
 	switch request := asked.request.(type) {
 	case *kmsg.InitProducerIDRequest:
 		if answer := answer.(*kmsg.InitProducerIDResponse); answer.ErrorCode == 0 && request.TransactionalID != nil {
-			o.initialized(answer.ProducerID, answer.ProducerEpoch, time.Duration(request.TransactionTimeoutMillis)*time.Millisecond)
+			o.initialized(request, answer)
 		}
 	case *kmsg.TxnOffsetCommitRequest:
 		o.committed(request, answer.(*kmsg.TxnOffsetCommitResponse))
@@ -109,29 +115,38 @@ func (o *openOffsets) complete(asked call, response []byte) []byte {
 	return response
 }
 
-// initialized: the transaction of an earlier epoch is aborted. kfake keeps the first timeout.
-func (o *openOffsets) initialized(id int64, epoch int16, timeout time.Duration) {
+// initialized: a transaction of an earlier epoch is aborted.
+func (o *openOffsets) initialized(request *kmsg.InitProducerIDRequest, answer *kmsg.InitProducerIDResponse) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p := o.producers[id]
+	p := o.producers[*request.TransactionalID]
 	if p == nil {
-		p = &transactional{timeout: timeout}
-		o.producers[id] = p
+		p = &transactional{producer: -1, timeout: time.Duration(request.TransactionTimeoutMillis) * time.Millisecond}
+		o.producers[*request.TransactionalID] = p
 	}
-	p.advance(epoch)
+	p.advance(answer.ProducerID, answer.ProducerEpoch)
 }
 
-func (p *transactional) advance(epoch int16) {
-	if epoch > p.epoch {
-		p.epoch, p.pending = epoch, nil
+// advance: after its last epoch an id gets another producer.
+func (p *transactional) advance(producer int64, epoch int16) {
+	if producer != p.producer || epoch > p.epoch {
+		p.producer, p.epoch, p.pending = producer, epoch, nil
 	}
+}
+
+// user returns the transactional id's user, nil if that is another one by now.
+func (o *openOffsets) user(id string, producer int64, epoch int16) *transactional {
+	if p := o.producers[id]; p != nil && p.producer == producer && p.epoch == epoch {
+		return p
+	}
+	return nil
 }
 
 func (o *openOffsets) committed(request *kmsg.TxnOffsetCommitRequest, answer *kmsg.TxnOffsetCommitResponse) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p := o.producers[request.ProducerID]
-	if p == nil || p.epoch != request.ProducerEpoch { // fenced since
+	p := o.user(request.TransactionalID, request.ProducerID, request.ProducerEpoch)
+	if p == nil {
 		return
 	}
 	for _, t := range answer.Topics {
@@ -150,13 +165,13 @@ func (o *openOffsets) committed(request *kmsg.TxnOffsetCommitRequest, answer *km
 func (o *openOffsets) ended(request *kmsg.EndTxnRequest, answer *kmsg.EndTxnResponse) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p := o.producers[request.ProducerID]
-	if p == nil || p.epoch != request.ProducerEpoch {
+	p := o.user(request.TransactionalID, request.ProducerID, request.ProducerEpoch)
+	if p == nil {
 		return
 	}
 	p.pending = nil
-	if answer.ProducerID == request.ProducerID { // since version 5 each transaction has its epoch
-		p.advance(answer.ProducerEpoch)
+	if answer.Version >= 5 { // each transaction has its epoch
+		p.advance(answer.ProducerID, answer.ProducerEpoch)
 	}
 }
 

@@ -168,7 +168,7 @@ func TestOpenOffsets(t *testing.T) {
 			o.want(1, 6, -1)
 
 			// What is refused holds nothing up, and what is not ended the broker aborts.
-			short := o.init("short", 300*time.Millisecond)
+			short := o.init("short", 3*time.Second)
 			o.add(short)
 			o.must(o.commit(short, "a", 0, 7))
 			b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit, kmsg.EndTxn}, Err: kerr.TransactionalIDAuthorizationFailed, Count: 2})
@@ -187,28 +187,48 @@ func TestOpenOffsets(t *testing.T) {
 				}
 			}
 			o.want(1, 6, -1)
+			if err := o.end(&short, true); err == nil {
+				t.Error("committed, and aborted by the broker before")
+			}
 		})
 	}
 }
 
-// Of an older epoch an answer may be late: kfake has given it before the newer one.
+// Of an older epoch an answer may be late: kfake has given it before the newer one. After its last epoch an id has another producer.
 func TestOpenOffsetsLateAnswers(t *testing.T) {
 	o := newOpenOffsets()
-	commit := func(epoch int16) {
-		request := &kmsg.TxnOffsetCommitRequest{Group: "g", ProducerID: 1, ProducerEpoch: epoch}
-		o.committed(request, &kmsg.TxnOffsetCommitResponse{Topics: []kmsg.TxnOffsetCommitResponseTopic{{
-			Topic: "a", Partitions: []kmsg.TxnOffsetCommitResponseTopicPartition{{Partition: 0}}}}})
+	id := "x"
+	initialized := func(producer int64, epoch int16) {
+		o.initialized(&kmsg.InitProducerIDRequest{TransactionalID: &id, TransactionTimeoutMillis: 60_000},
+			&kmsg.InitProducerIDResponse{ProducerID: producer, ProducerEpoch: epoch})
 	}
-	open := func() int { return len(o.asked(&kmsg.OffsetFetchRequest{RequireStable: true})) }
-	o.initialized(1, 5, time.Minute)
-	commit(4)
-	if open() != 0 {
-		t.Error("the older epoch holds an offset up")
+	commit := func(producer int64, epoch int16) {
+		o.committed(&kmsg.TxnOffsetCommitRequest{TransactionalID: id, Group: "g", ProducerID: producer, ProducerEpoch: epoch},
+			&kmsg.TxnOffsetCommitResponse{Topics: []kmsg.TxnOffsetCommitResponseTopic{{
+				Topic: "a", Partitions: []kmsg.TxnOffsetCommitResponseTopicPartition{{Partition: 0}}}}})
 	}
-	commit(5)
-	o.ended(&kmsg.EndTxnRequest{ProducerID: 1, ProducerEpoch: 4}, &kmsg.EndTxnResponse{})
-	o.initialized(1, 4, time.Minute)
-	if open() != 1 {
-		t.Error("the older epoch has ended the newer one's transaction")
+	end := func(producer int64, epoch int16, next kmsg.EndTxnResponse) {
+		o.ended(&kmsg.EndTxnRequest{TransactionalID: id, ProducerID: producer, ProducerEpoch: epoch}, &next)
 	}
+	want := func(open bool, why string) {
+		t.Helper()
+		if n := len(o.asked(&kmsg.OffsetFetchRequest{RequireStable: true})); (n > 0) != open {
+			t.Errorf("%s: %d offsets are held up", why, n)
+		}
+	}
+	initialized(1, 5)
+	commit(1, 4)
+	want(false, "the older epoch commits offsets")
+	commit(1, 5)
+	end(1, 4, kmsg.EndTxnResponse{})
+	initialized(1, 4)
+	want(true, "the older epoch ends")
+	end(1, 5, kmsg.EndTxnResponse{Version: 5, ProducerID: 2, ProducerEpoch: 0})
+	want(false, "the last epoch ends")
+	commit(1, 5)
+	want(false, "the producer before commits offsets")
+	commit(2, 0)
+	want(true, "the next producer commits offsets")
+	initialized(3, 0)
+	want(false, "another producer takes over")
 }
