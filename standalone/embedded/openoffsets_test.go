@@ -225,7 +225,7 @@ func TestOpenOffsetsLateAnswers(t *testing.T) {
 	want(true, "the older epoch ends")
 	end(1, 5, kmsg.EndTxnResponse{Version: 5, ProducerID: 2, ProducerEpoch: 0})
 	want(false, "the last epoch ends")
-	commit(1, 5)
+	commit(1, 0)
 	want(false, "the producer before commits offsets")
 	commit(2, 0)
 	want(true, "the next producer commits offsets")
