@@ -36,7 +36,7 @@ type conn struct {
 type call struct {
 	correlation  int32
 	key, version int16
-	request      kmsg.Request // where openOffsets follows it
+	request      kmsg.Request // where openOffsets follows it, else nil
 	unstable     unstable     // when it was asked
 }
 
@@ -174,7 +174,7 @@ func (c *conn) complete(asked call, response []byte) []byte {
 	switch key := kmsg.Key(asked.key); {
 	case key == kmsg.Produce || key == kmsg.Fetch:
 		return c.listener.appendTimes.complete(asked, response)
-	case follows(key):
+	case asked.request != nil:
 		return c.listener.openOffsets.complete(asked, response)
 	}
 	return response

@@ -89,13 +89,12 @@ func (o *openOffsets) asked(request kmsg.Request) unstable {
 
 // complete follows what was answered, and returns the response with what it must refuse.
 func (o *openOffsets) complete(asked call, response []byte) []byte {
-	if asked.request == nil {
-		return response
-	}
 	answer, body, ok := decodeResponse(asked, response)
 	if !ok {
 		return response
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	switch request := asked.request.(type) {
 	case *kmsg.InitProducerIDRequest:
 		if answer := answer.(*kmsg.InitProducerIDResponse); answer.ErrorCode == 0 && request.TransactionalID != nil {
@@ -115,10 +114,8 @@ func (o *openOffsets) complete(asked call, response []byte) []byte {
 	return response
 }
 
-// initialized: a transaction of an earlier epoch is aborted.
+// initialized: a transaction of an earlier epoch is aborted. This and what follows runs under the lock.
 func (o *openOffsets) initialized(request *kmsg.InitProducerIDRequest, answer *kmsg.InitProducerIDResponse) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	p := o.producers[*request.TransactionalID]
 	if p == nil {
 		p = &transactional{producer: -1, timeout: time.Duration(request.TransactionTimeoutMillis) * time.Millisecond}
@@ -143,8 +140,6 @@ func (o *openOffsets) user(id string, producer int64, epoch int16) *transactiona
 }
 
 func (o *openOffsets) committed(request *kmsg.TxnOffsetCommitRequest, answer *kmsg.TxnOffsetCommitResponse) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	p := o.user(request.TransactionalID, request.ProducerID, request.ProducerEpoch)
 	if p == nil {
 		return
@@ -163,8 +158,6 @@ func (o *openOffsets) committed(request *kmsg.TxnOffsetCommitRequest, answer *km
 }
 
 func (o *openOffsets) ended(request *kmsg.EndTxnRequest, answer *kmsg.EndTxnResponse) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	p := o.user(request.TransactionalID, request.ProducerID, request.ProducerEpoch)
 	if p == nil {
 		return
