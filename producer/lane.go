@@ -10,8 +10,13 @@ import (
 )
 
 // laneBytes is how large a batch gets at most while the one before it is under way, unless a single line needs more. A
-// lane holds two, which bounds the memory.
-const laneBytes = 256 << 10
+// lane holds two, which bounds the memory. Two fit what Kafka's consumer fetches of a partition, four what the counter does.
+const laneBytes = 512 << 10
+
+// linger is how long after a batch the next one is sent at the earliest, unless it is full. Lines that come one by one don't wait; of many a
+// second, each batch would hold a few, and Kafka and whoever reads them would do little else than to take and give batches. Kafka's own
+// producer waits as long since 4.0 (linger.ms, KIP-1030), but for each batch.
+const linger = 5 * time.Millisecond
 
 // lane is the way to one partition: lines gather in a batch while the batch before it is under way. Two goroutines meet
 // here: the chooser puts, the partition's sender takes.
@@ -25,8 +30,10 @@ type lane struct {
 	closed  bool
 
 	changed chan struct{} // capacity 1: there are lines, or closed
+	hurry   chan struct{} // capacity 1: the batch is full, or closed
 	emptied chan struct{} // capacity 1: the batch that was filling is taken
 	ended   chan struct{} // closed when nobody takes any more
+	taken   time.Time     // when the last batch was; the sender's
 }
 
 var errEnded = errors.New("nobody sends the lines of this partition any more")
@@ -53,6 +60,7 @@ func newLane(partition, maxBatch int) *lane {
 		limit:     min(laneBytes, maxBatch),
 		filling:   &batch{},
 		changed:   make(chan struct{}, 1),
+		hurry:     make(chan struct{}, 1),
 		emptied:   make(chan struct{}, 1),
 		ended:     make(chan struct{}),
 	}
@@ -80,6 +88,7 @@ func (l *lane) add(line []byte, chosen time.Time, show *shown) bool {
 	b := l.filling
 	lines := b.records.Len()
 	if lines > 0 && b.records.Size()+len(line)+kafkaio.RecordOverhead > l.limit {
+		signal(l.hurry)
 		return false
 	}
 	if lines == 0 {
@@ -98,16 +107,20 @@ func (l *lane) add(line []byte, chosen time.Time, show *shown) bool {
 	return true
 }
 
-// take waits for lines and returns them all, or nil when the lane is closed and empty. The empty batch takes the next lines.
+// take waits for lines, and for as many as come until the linger is over, and returns them all; or nil when the lane is closed and empty. The
+// empty batch takes the next lines.
 func (l *lane) take(empty *batch) *batch {
 	for range l.changed {
+		l.gather()
 		l.mu.Lock()
 		full := l.filling
 		if full.records.Len() > 0 {
-			l.filling = empty
+			l.filling, l.taken = empty, time.Now()
 			signal(l.emptied)
 			if l.closed {
 				signal(l.changed) // to find it empty
+			} else {
+				unsignal(l.hurry) // it was for this batch
 			}
 			l.mu.Unlock()
 			return full
@@ -121,12 +134,27 @@ func (l *lane) take(empty *batch) *batch {
 	return nil
 }
 
+// gather waits until the linger of the last batch is over, or the batch is full, or closed.
+func (l *lane) gather() {
+	left := linger - time.Since(l.taken)
+	if left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.hurry:
+	}
+}
+
 // close tells the sender that no more lines come.
 func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
 	signal(l.changed)
+	signal(l.hurry)
 }
 
 // abandon tells the chooser that nobody takes any more.
@@ -137,6 +165,14 @@ func (b *batch) reset() {
 	b.bytes = 0
 	b.shown = b.shown[:0]
 	b.text = b.text[:0]
+}
+
+// unsignal takes back a signal that nobody has taken.
+func unsignal(c <-chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
 }
 
 // signal leaves one signal in a channel of capacity 1.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,52 @@ func TestLaneIsBounded(t *testing.T) {
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("put: %v", err)
+		}
+	})
+}
+
+// Lines that come one by one go at once; of many, those of a linger go together, unless they fill a batch or are the last.
+func TestLaneLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLane(0, 1<<20)
+		began := time.Now()
+		type taken struct {
+			after time.Duration
+			lines int
+		}
+		var got []taken
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			for b := l.take(&batch{}); b != nil; b = l.take(&batch{}) {
+				got = append(got, taken{time.Since(began), b.records.Len()})
+			}
+		}()
+		put := func(line []byte) {
+			if _, err := l.put(t.Context(), line, time.Now(), nil); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		at := func(after time.Duration) { time.Sleep(after - time.Since(began)) }
+
+		put([]byte("first"))
+		at(linger)
+		put([]byte("one by one"))
+		for i := range 3 {
+			at(linger + time.Duration(i+1)*linger/4)
+			put([]byte("together"))
+		}
+		at(3*linger - 1)
+		put(make([]byte, laneBytes*2/3))
+		put(make([]byte, laneBytes*2/3)) // has no room beside the one before, which therefore goes
+		at(3 * linger)
+		put([]byte("last"))
+		l.close()
+		<-over
+		want := []taken{{0, 1}, {linger, 1}, {2 * linger, 3}, {3*linger - 1, 1}, {3 * linger, 2}}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
 		}
 	})
 }
