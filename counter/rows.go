@@ -6,8 +6,8 @@ import (
 	"wordcount/internal/wire"
 )
 
-// rows fills record batches with the rows of windows, up to a topic's limit. The limit holds without compression too, so that a reader needs
-// no more memory for a batch than the topic's settings say.
+// rows fills record batches with the rows of windows, up to a topic's limit for what is sent. Without compression a batch has maxContent at most,
+// unless it is a single row.
 type rows struct {
 	max     int
 	full    []*kafkaio.PatternBatch
@@ -25,7 +25,7 @@ func (r *rows) write(start, end, now int64, counts *words.Table) (written int64)
 	pattern := kafkaio.Pattern{Head: r.head, Middle: wire.CountMiddle, Tail: wire.CountTail}
 	const countMax = 20
 	common := len(r.head) + len(wire.CountMiddle) + countMax + len(wire.CountTail) + kafkaio.RecordOverhead
-	begun, most := false, kafkaio.LargestSize(r.max)
+	begun := false
 	for word, count := range counts.All {
 		text := wire.Escaped(r.escaped[:0], word)
 		size := common + 2*len(word)
@@ -33,7 +33,7 @@ func (r *rows) write(start, end, now int64, counts *words.Table) (written int64)
 			r.escaped = text
 			size = common + len(word) + len(text)
 		}
-		if r.open != nil && r.open.Size()+size > most {
+		if r.open != nil && (r.open.Size()+size > maxContent || r.open.MostSent(size) > r.max) {
 			r.seal()
 			begun = false
 		}
@@ -47,6 +47,10 @@ func (r *rows) write(start, end, now int64, counts *words.Table) (written int64)
 	}
 	return written
 }
+
+// maxContent, in bytes, is what a reader needs memory for. A large batch costs Kafka little more than a small one: rows take a fifth when they are
+// sent, and so this much fits what max.message.bytes is by default.
+const maxContent = 4 << 20
 
 // begin has a batch go on with a window.
 func (r *rows) begin(now int64, pattern kafkaio.Pattern) {

@@ -72,8 +72,8 @@ func TestRows(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("round %d: %d rows, want %d", round, len(got), len(want))
 		}
-		if r.bytes < size || len(r.all()) < size/limit {
-			t.Errorf("%d bytes in %d batches, of %d", r.bytes, len(r.all()), size)
+		if n := len(r.all()); r.bytes < size || n < 2 || n > 2*size/limit/3 {
+			t.Errorf("%d bytes in %d batches, of %d", r.bytes, n, size)
 		}
 		r.sent()
 	}
@@ -84,6 +84,21 @@ func TestRows(t *testing.T) {
 	}
 	if r.write(aTime, aTime+anInterval, aTime, &table); len(r.all()) != 3 {
 		t.Errorf("%d batches", len(r.all()))
+	}
+	// However little is sent of it, a batch expands to maxContent at most, and not to much less when there are more.
+	r = rows{max: 1 << 20}
+	table.Reset()
+	for i := range 100_000 {
+		table.Add(fmt.Appendf(make([]byte, 0, 16), "%x", i), 1)
+	}
+	r.write(aTime, aTime+anInterval, aTime, &table)
+	if n := len(r.all()); n != 3 {
+		t.Errorf("%d batches of %d bytes", n, r.bytes)
+	}
+	for i, b := range r.full {
+		if size := b.Size(); size > maxContent || size < maxContent/100*95 && i+1 < len(r.full) {
+			t.Errorf("%d bytes in a batch", size)
+		}
 	}
 	// Compression makes what it cannot compress longer: two words that just fit are not sent together.
 	r = rows{max: 20 * limit}

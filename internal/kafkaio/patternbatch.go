@@ -106,7 +106,7 @@ func (b *PatternBatch) endBlock() {
 	b.largest = max(b.largest, size, b.at-b.block)
 }
 
-// Append adds a record of somewhat less than 4 MiB (LargestSize) at most. A nil text is the key; number is 0 or more. The batch must not
+// Append adds a record of 4 MiB - 64 KiB at most. A nil text is the key; number is 0 or more. The batch must not
 // exceed 2 GiB without compression.
 func (b *PatternBatch) Append(key, text []byte, number int64) {
 	if text == nil && b.appendAlike(key, number) {
@@ -364,11 +364,11 @@ func (b *PatternBatch) near(place int) bool { return place > b.block && b.at-pla
 // Size returns the size of the batch in bytes as it would be without compression.
 func (b *PatternBatch) Size() int { return batchHeader + b.at + b.endLen() }
 
-// LargestSize returns the largest Size of a batch of which no more than max bytes are sent, whatever is in it. Of n bytes n + n/200 + 64 are
-// at most, for LZ4 makes what it cannot compress longer; mostly it is a sixth.
-func LargestSize(max int) int {
-	rest := max - growsBy
-	return rest/(growsEvery+1)*growsEvery + min(rest%(growsEvery+1), growsEvery-1) // the last of growsEvery bytes brings two
+// MostSent returns the most bytes that are sent of the batch with a further record that adds size bytes to its Size, whatever is in it: what
+// LZ4 cannot compress it makes longer, each 200 bytes by one.
+func (b *PatternBatch) MostSent(size int) int {
+	rest := len(b.buf) - b.token + b.endLen() + size // all that may still be literals
+	return b.token + rest + rest/growsEvery + growsBy
 }
 
 const (

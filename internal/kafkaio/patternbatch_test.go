@@ -53,11 +53,12 @@ func checkPattern(t *testing.T, b *PatternBatch, rows []row) {
 	if b.Size() != plain.Size() {
 		t.Errorf("Size %d, want %d", b.Size(), plain.Size())
 	}
+	most := b.MostSent(0)
 	sealed := b.Seal()
 	if sealed.Len() != len(rows) {
 		t.Errorf("Len %d, want %d", sealed.Len(), len(rows))
 	}
-	if most := mostSent(plain.Size()); sealed.Size() > most {
+	if sealed.Size() > most || sealed.Size()+sealed.Size()/200+64 < most {
 		t.Errorf("%d bytes to be sent, %d at most", sealed.Size(), most)
 	}
 	checkFrame(t, sealed.buf[batchHeader:])
@@ -402,16 +403,35 @@ func TestSequences(t *testing.T) {
 	}
 }
 
-func TestLargestSize(t *testing.T) {
-	for max := range 1 << 20 {
-		if size := LargestSize(max); mostSent(size) > max || mostSent(size+1) <= max {
-			t.Fatalf("LargestSize(%d) = %d: up to %d bytes are sent of it, %d of one byte more", max, size, mostSent(size), mostSent(size+1))
+// It is known beforehand whether a further record fits, whatever it is.
+func TestMostSent(t *testing.T) {
+	for seed := range uint64(500) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		rows := randomRows(random)
+		switch seed % 3 {
+		case 1:
+			rows = alikeRows(random)
+		case 2: // the last one cannot be compressed
+			last := &rows[len(rows)-1]
+			last.key = make([]byte, random.IntN(200_000))
+			for i := range last.key {
+				last.key[i] = byte(random.Int())
+			}
+		}
+		rows = rows[:1+random.IntN(len(rows))]
+		var b, with PatternBatch
+		if len(rows) > 1 {
+			fill(&b, rows[:len(rows)-1])
+		} else {
+			b.Begin(rows[0].time, *rows[0].pattern)
+		}
+		fill(&with, rows)
+		most := b.MostSent(with.Size() - b.Size())
+		if sent := with.Seal().Size(); sent > most {
+			t.Errorf("seed %d: %d rows take %d bytes, %d at most", seed, len(rows), sent, most)
 		}
 	}
 }
-
-// mostSent returns the most that is sent of a batch of a Size.
-func mostSent(size int) int { return size + size/200 + 64 }
 
 func TestDecimalLen(t *testing.T) {
 	for _, n := range []int64{0, 1, 9, 10, 99, 100, 101, 999, 1000, 1e9 - 1, 1e9, 1e17, 1e18 - 1, 1e18, math.MaxInt64} {
