@@ -69,7 +69,7 @@ func (t *combineTask) run(ctx context.Context) error {
 		}
 		fruitless = due && !read
 		if !t.flushNow() {
-			if t.mayPrepare(t.combiner.NextEnd()) {
+			if t.mayPrepare(t.combiner.NextEnd(), prepareAhead) {
 				if err := t.prepareNext(ctx); err != nil {
 					return err
 				}

@@ -100,7 +100,11 @@ func (p *process) toEnd() time.Time {
 	return time.Now()
 }
 
-// A transaction that the broker's clock will let close a window is prepared a tenth of a second before, and with the very offsets that are committed then: nothing but
+// preparedAt is when a stage prepares the transaction in which a window closes, after its end: a combine a tenth of a second before the broker's clock
+// lets it close, a reduce a grace earlier.
+var preparedAt = map[string]time.Duration{stageCombine: 150 * time.Millisecond, stageReduce: -100 * time.Millisecond}
+
+// A transaction that the broker's clock will let close a window is prepared before, and with the very offsets that are committed then: nothing but
 // the records is left to send.
 func TestPrepared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -124,11 +128,11 @@ func TestPrepared(t *testing.T) {
 			end := p.toEnd()
 			time.Sleep(2 * time.Second)
 			for _, stage := range []string{stageCombine, stageReduce} {
-				prepared, committed, further := b.pair(t, end, stage)
+				prepared, committed, further := b.pair(t, end.Add(preparedAt[stage]), stage)
 				if len(further) > 0 {
 					t.Fatalf("window %d, %s: %v", window, stage, further)
 				}
-				if at := prepared.at.Sub(end); at < 150*time.Millisecond || at > 220*time.Millisecond {
+				if at := prepared.at.Sub(end); at > preparedAt[stage]+70*time.Millisecond {
 					t.Errorf("window %d, %s: prepared %v after the window's end", window, stage, at)
 				}
 				if at := committed.at.Sub(end); at < 250*time.Millisecond || at > 350*time.Millisecond {
@@ -185,7 +189,7 @@ func TestPreparedForNothing(t *testing.T) {
 				time.Sleep(20 * time.Second)
 			}
 			for _, stage := range []string{stageCombine, stageReduce} {
-				prepared, committed, further := b.pair(t, end, stage)
+				prepared, committed, further := b.pair(t, end.Add(preparedAt[stage]), stage)
 				late := committed.at.Sub(prepared.at)
 				if stops && late > 500*time.Millisecond || !stops && (late < flushAge || late > flushAge+maxPoll) {
 					t.Errorf("stops %t, %s: committed after %v", stops, stage, late)
@@ -234,4 +238,18 @@ func TestPrepareFails(t *testing.T) {
 			t.Errorf("starts over: %v, taken for prepared: %t", err, !task.prepared.IsZero())
 		}
 	})
+}
+
+// However long the grace is, a transaction is prepared, and therefore open, for a short time only.
+func TestPrepareAhead(t *testing.T) {
+	for grace, want := range map[time.Duration]time.Duration{
+		0: 100 * time.Millisecond, 250 * time.Millisecond: 350 * time.Millisecond, time.Minute: 1100 * time.Millisecond,
+	} {
+		var cfg Config
+		cfg.Grace = grace
+		r := reduceTask{task: task{job: &job{cfg: &cfg}}}
+		if got := r.prepareAhead(); got != want {
+			t.Errorf("grace %v: %v, want %v", grace, got, want)
+		}
+	}
 }

@@ -16,6 +16,8 @@ const (
 	// How long a stopping task waits for the markers of the last transactions. One that a dead counter left open is there
 	// until the next generation: who waits for it holds the group up.
 	lastRead = 300 * time.Millisecond
+	// However long the grace is, no transaction is prepared much longer ahead: it is open so long.
+	maxGrace = time.Second
 )
 
 // reduceTask sums a shuffle partition's partial counts and writes the windows that all slots have passed.
@@ -53,7 +55,7 @@ func (t *reduceTask) run(ctx context.Context) error {
 		if err := t.close(ctx); err != nil {
 			return err
 		}
-		if t.reducer.Started() && t.mayPrepare(t.nextEnd()) {
+		if t.reducer.Started() && t.mayPrepare(t.nextEnd(), t.prepareAhead()) {
 			if err := t.prepareNext(ctx); err != nil {
 				return err
 			}
@@ -67,12 +69,16 @@ func (t *reduceTask) nextEnd() int64 { return t.reducer.Closed() + int64(t.inter
 // wait returns how long to wait for records: until the next transaction may be prepared, if that lies ahead.
 func (t *reduceTask) wait() time.Duration {
 	if t.reducer.Started() {
-		if left := t.untilClosing(t.nextEnd()) - prepareAhead; left > 0 {
+		if left := t.untilClosing(t.nextEnd()) - t.prepareAhead(); left > 0 {
 			return min(left, maxPoll)
 		}
 	}
 	return maxPoll
 }
+
+// prepareAhead is how long before the broker's clock closes a window its transaction is prepared: before the window ends, for then lines of the
+// next one may close it at once. Between two windows a reduce has nothing else to commit.
+func (t *reduceTask) prepareAhead() time.Duration { return min(t.cfg.Grace, maxGrace) + prepareAhead }
 
 // offset is what is committed with a state; equal states have equal metadata.
 func (t *reduceTask) offset(safe int64, state wire.ReduceState) kafkaio.Offset {

@@ -184,10 +184,10 @@ func (t *task) untilClosing(end int64) time.Duration {
 	return time.Duration(end-t.clock.Now())*time.Millisecond + t.cfg.Grace
 }
 
-// mayPrepare tells whether it is time to prepare the transaction in which a window closes that ends then.
-func (t *task) mayPrepare(end int64) bool {
+// mayPrepare tells whether it is time to prepare the transaction in which a window closes that ends then: so long ahead, or less.
+func (t *task) mayPrepare(end int64, ahead time.Duration) bool {
 	left := t.untilClosing(end)
-	return t.prepared.IsZero() && 0 < left && left <= prepareAhead
+	return t.prepared.IsZero() && 0 < left && left <= ahead
 }
 
 // overdue tells whether a transaction was prepared so long ago that it must be committed without what it waits for.
