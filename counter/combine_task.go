@@ -112,10 +112,10 @@ func (t *combineTask) start(ctx context.Context) error {
 		Partitions: t.partitions,
 		CreateTime: t.createTime,
 		Tokenizer:  tokenizer,
-		MaxRecord:  min(maxRecord, t.maxBatch[t.cfg.shuffleTopic()]-kafkaio.BatchOverhead-kafkaio.RecordOverhead),
+		MaxRecord:  min(maxRecord, t.settings[t.cfg.shuffleTopic()].MaxMessageBytes-kafkaio.BatchOverhead-kafkaio.RecordOverhead),
 		Emit:       func(q int, record []byte) { t.packers[q].append(t.clock.Now(), nil, record) },
 	}, len(t.lines))
-	t.packers = newPackers(t.partitions, t.maxBatch[t.cfg.shuffleTopic()])
+	t.packers = newPackers(t.partitions, t.settings[t.cfg.shuffleTopic()].MaxMessageBytes)
 	if err := t.begin(ctx); err != nil {
 		return err
 	}

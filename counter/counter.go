@@ -56,7 +56,7 @@ func Run(ctx context.Context, cfg Config) error {
 		log:      log,
 		interval: cfg.interval(),
 		limits:   production,
-		maxBatch: make(map[string]int),
+		settings: make(map[string]kafkaio.TopicSettings),
 		fail:     func(err error) { cancel(failure{err}) },
 	}
 	j.metrics.interval.Set(cfg.BatchInterval.Seconds())
@@ -165,7 +165,7 @@ func (j *job) topics(ctx context.Context, client *kafkaio.Client) error {
 		if err != nil {
 			return err
 		}
-		j.maxBatch[topic] = settings.MaxMessageBytes
+		j.settings[topic] = settings
 		switch {
 		case settings.LogAppendTime:
 		case topic != cfg.LinesTopic: // the time of what is written there is how a counter knows the broker's

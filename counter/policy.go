@@ -15,7 +15,8 @@ const (
 	// wait for one that began just before.
 	closing    = time.Second
 	earlyFlush = 100 * time.Millisecond
-	// So long before the broker's clock closes a window its transaction is prepared: until then most windows are closed by lines of the next one.
+	// So long before the broker's clock closes a window a combine's transaction is prepared: until then most windows are closed by lines of the next
+	// one. A reduce's may be earlier (lead).
 	prepareAhead = 100 * time.Millisecond
 	// While more lines wait to be read, the windows that close in this time share a transaction.
 	backlogFlush = 100 * time.Millisecond

@@ -149,6 +149,34 @@ func TestPrepared(t *testing.T) {
 	})
 }
 
+// Where lines of the next window close one, the reduce has prepared before, and has as little left to send.
+func TestPreparedWhenLinesCloseAWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		b := noted(p)
+		ctx, stop := context.WithCancel(t.Context())
+		over := slotAtWork(ctx, p)
+		p.toEnd()
+		for window := range 3 {
+			time.Sleep(time.Second)
+			s.lines(0, 2)
+			end := p.toEnd()
+			time.Sleep(10 * time.Millisecond)
+			s.lines(0, 1)
+			time.Sleep(2 * time.Second)
+			if window == 0 {
+				continue // it follows one without lines
+			}
+			prepared, committed, further := b.pair(t, end.Add(preparedAt[stageReduce]), stageReduce)
+			if prepared.at.After(end) || committed.at.Sub(end) >= p.job.cfg.Grace || !slices.Equal(prepared.offsets, committed.offsets) || len(further) > 0 {
+				t.Errorf("window %d, end %v: prepared %+v, committed %+v, then %v", window, end, prepared, committed, further)
+			}
+		}
+		stop()
+		<-over
+	})
+}
+
 // A line that comes when all is prepared is committed with it, and nothing of what was prepared holds.
 func TestPreparedInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -240,16 +268,22 @@ func TestPrepareFails(t *testing.T) {
 	})
 }
 
-// However long the grace is, a transaction is prepared, and therefore open, for a short time only.
-func TestPrepareAhead(t *testing.T) {
-	for grace, want := range map[time.Duration]time.Duration{
-		0: 100 * time.Millisecond, 250 * time.Millisecond: 350 * time.Millisecond, time.Minute: 1100 * time.Millisecond,
+// However long the grace is, a transaction is prepared, and therefore open, for a short time only; and where lines close no window before the grace is
+// over, it is not prepared for that.
+func TestLead(t *testing.T) {
+	for _, test := range []struct {
+		grace      time.Duration
+		createTime bool
+		want       time.Duration
+	}{
+		{0, false, 100 * time.Millisecond}, {250 * time.Millisecond, false, 350 * time.Millisecond}, {time.Minute, false, time.Second},
+		{250 * time.Millisecond, true, 100 * time.Millisecond},
 	} {
 		var cfg Config
-		cfg.Grace = grace
-		r := reduceTask{task: task{job: &job{cfg: &cfg}}}
-		if got := r.prepareAhead(); got != want {
-			t.Errorf("grace %v: %v, want %v", grace, got, want)
+		cfg.Grace = test.grace
+		r := reduceTask{task: task{job: &job{cfg: &cfg, createTime: test.createTime}}}
+		if got := r.lead(); got != test.want {
+			t.Errorf("%+v: %v", test, got)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (s *schedule) process() *process {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.member = &memoryMember{process: p, last: -1}
 	p.job = s.job(p, newMetrics(prometheus.NewRegistry()))
-	p.job.maxBatch = map[string]int{"lines": 1 << 20, "g-shuffle": 2000, "counts": 2000, "batches": 2000}
+	p.job.settings = map[string]kafkaio.TopicSettings{"lines": {MaxMessageBytes: 1 << 20}, "g-shuffle": {MaxMessageBytes: 2000}, "counts": {MaxMessageBytes: 2000}, "batches": {MaxMessageBytes: 2000}}
 	p.job.fail = func(err error) {
 		if !p.isDead() {
 			s.t.Errorf("%s fails: %v", p.name, err)

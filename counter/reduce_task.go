@@ -16,8 +16,8 @@ const (
 	// How long a stopping task waits for the markers of the last transactions. One that a dead counter left open is there
 	// until the next generation: who waits for it holds the group up.
 	lastRead = 300 * time.Millisecond
-	// However long the grace is, no transaction is prepared much longer ahead: it is open so long.
-	maxGrace = time.Second
+	// However long the grace is, no transaction is prepared longer ahead, for it is open so long.
+	maxLead = time.Second
 )
 
 // reduceTask sums a shuffle partition's partial counts and writes the windows that all slots have passed.
@@ -55,7 +55,7 @@ func (t *reduceTask) run(ctx context.Context) error {
 		if err := t.close(ctx); err != nil {
 			return err
 		}
-		if t.reducer.Started() && t.mayPrepare(t.nextEnd(), t.prepareAhead()) {
+		if t.reducer.Started() && t.mayPrepare(t.nextEnd(), t.lead()) {
 			if err := t.prepareNext(ctx); err != nil {
 				return err
 			}
@@ -69,16 +69,21 @@ func (t *reduceTask) nextEnd() int64 { return t.reducer.Closed() + int64(t.inter
 // wait returns how long to wait for records: until the next transaction may be prepared, if that lies ahead.
 func (t *reduceTask) wait() time.Duration {
 	if t.reducer.Started() {
-		if left := t.untilClosing(t.nextEnd()) - t.prepareAhead(); left > 0 {
+		if left := t.untilClosing(t.nextEnd()) - t.lead(); left > 0 {
 			return min(left, maxPoll)
 		}
 	}
 	return maxPoll
 }
 
-// prepareAhead is how long before the broker's clock closes a window its transaction is prepared: before the window ends, for then lines of the
-// next one may close it at once. Between two windows a reduce has nothing else to commit.
-func (t *reduceTask) prepareAhead() time.Duration { return min(t.cfg.Grace, maxGrace) + prepareAhead }
+// lead is how long before the broker's clock closes a window its transaction is prepared: before the window ends, where the grace is not too long
+// for that, because lines of the next one may close it at once. Between two windows a reduce has nothing else to commit.
+func (t *reduceTask) lead() time.Duration {
+	if t.createTime { // lines close a window when the grace is over, too
+		return prepareAhead
+	}
+	return min(t.cfg.Grace+prepareAhead, maxLead)
+}
 
 // offset is what is committed with a state; equal states have equal metadata.
 func (t *reduceTask) offset(safe int64, state wire.ReduceState) kafkaio.Offset {
@@ -149,7 +154,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 	default:
 		offset = 0
 	}
-	t.rows, t.ends = rows{max: t.maxBatch[t.cfg.CountsTopic]}, packer{max: t.maxBatch[t.cfg.BatchesTopic]}
+	t.rows, t.ends = newRows(t.settings[t.cfg.CountsTopic]), packer{max: t.settings[t.cfg.BatchesTopic].MaxMessageBytes}
 	t.committed = state != nil
 	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty(), Settings: t.cfg.shared()}, state, offset)
 	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: offset}})

@@ -6,10 +6,10 @@ import (
 	"wordcount/internal/wire"
 )
 
-// rows fills record batches with the rows of windows, up to a topic's limit for what is sent. Without compression a batch has maxContent at most,
-// unless it is a single row.
+// rows fills record batches with the rows of windows, up to the topic's limit, which a single row may exceed.
 type rows struct {
-	max     int
+	max     int // of what is sent, bytes
+	content int // of what it expands to, at most
 	full    []*kafkaio.PatternBatch
 	open    *kafkaio.PatternBatch // nil: none
 	sealed  []*kafkaio.RecordBatch
@@ -17,6 +17,19 @@ type rows struct {
 	spare   []*kafkaio.PatternBatch
 	head    []byte
 	escaped []byte
+}
+
+// maxContent of a batch, in bytes, is what a reader needs memory for. A large batch costs Kafka little more than a small one: rows take a fifth when they
+// are sent, and so this much fits what max.message.bytes is by default.
+const maxContent = 4 << 20
+
+// newRows returns rows for a topic.
+func newRows(topic kafkaio.TopicSettings) rows {
+	r := rows{max: topic.MaxMessageBytes, content: maxContent}
+	if topic.Recompresses { // the limit is for what becomes of it: uncompressed, say
+		r.content = min(r.content, r.max)
+	}
+	return r
 }
 
 // write adds the rows of a window, and returns their number; now is the time of their records, ms since the epoch.
@@ -33,7 +46,7 @@ func (r *rows) write(start, end, now int64, counts *words.Table) (written int64)
 			r.escaped = text
 			size = common + len(word) + len(text)
 		}
-		if r.open != nil && (r.open.Size()+size > maxContent || r.open.MostSent(size) > r.max) {
+		if r.open != nil && (r.open.Size()+size > r.content || r.open.MostSent(size) > r.max) {
 			r.seal()
 			begun = false
 		}
@@ -47,10 +60,6 @@ func (r *rows) write(start, end, now int64, counts *words.Table) (written int64)
 	}
 	return written
 }
-
-// maxContent, in bytes, is what a reader needs memory for. A large batch costs Kafka little more than a small one: rows take a fifth when they are
-// sent, and so this much fits what max.message.bytes is by default.
-const maxContent = 4 << 20
 
 // begin has a batch go on with a window.
 func (r *rows) begin(now int64, pattern kafkaio.Pattern) {
@@ -81,7 +90,7 @@ func (r *rows) all() []*kafkaio.RecordBatch {
 // sent empties rows when all batches were sent. Those of a transaction that failed may still be on their way: they are left to
 // whoever has them.
 func (r *rows) sent() {
-	const maxSpare = 8 // of a transaction of transactionBytes
+	const maxSpare = transactionBytes/maxContent + 1 // a transaction has more only where less than maxContent fits a batch
 	for _, b := range r.full[:min(len(r.full), maxSpare-len(r.spare))] {
 		b.Reset()
 		r.spare = append(r.spare, b)

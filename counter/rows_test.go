@@ -16,7 +16,7 @@ import (
 // Rows say what the tables hold, in batches that the topic takes, and nothing of an earlier round is left in memory that is used again.
 func TestRows(t *testing.T) {
 	const limit = 5000
-	r := rows{max: limit}
+	r := newRows(kafkaio.TopicSettings{MaxMessageBytes: limit})
 	type key struct {
 		start int64
 		word  string
@@ -86,7 +86,7 @@ func TestRows(t *testing.T) {
 		t.Errorf("%d batches", len(r.all()))
 	}
 	// However little is sent of it, a batch expands to maxContent at most, and not to much less when there are more.
-	r = rows{max: 1 << 20}
+	r = newRows(kafkaio.TopicSettings{MaxMessageBytes: 1 << 20})
 	table.Reset()
 	for i := range 100_000 {
 		table.Add(fmt.Appendf(make([]byte, 0, 16), "%x", i), 1)
@@ -100,8 +100,17 @@ func TestRows(t *testing.T) {
 			t.Errorf("%d bytes in a batch", size)
 		}
 	}
+	// Where Kafka writes it in another way, it may expand to no more than it may be.
+	r = newRows(kafkaio.TopicSettings{MaxMessageBytes: 1 << 20, Recompresses: true})
+	r.write(aTime, aTime+anInterval, aTime, &table)
+	r.all()
+	for _, b := range r.full {
+		if b.Size() > 1<<20 {
+			t.Errorf("%d bytes in a batch that is recompressed", b.Size())
+		}
+	}
 	// Compression makes what it cannot compress longer: two words that just fit are not sent together.
-	r = rows{max: 20 * limit}
+	r = newRows(kafkaio.TopicSettings{MaxMessageBytes: 20 * limit})
 	table.Reset()
 	for range 2 {
 		word := make([]byte, 5*limit-170)

@@ -149,7 +149,7 @@ func (s *script) begin(stage string, slot int32, endangered bool) {
 	s.started++
 	t := &scripted{script: s, name: fmt.Sprintf("%s-%d-%d", stage, slot, s.started), stage: stage, slot: slot}
 	job := s.job(t, s.metrics)
-	job.maxBatch = map[string]int{"g-shuffle": 1 << 20, "counts": 1 << 20, "batches": 1 << 20}
+	job.settings = map[string]kafkaio.TopicSettings{"g-shuffle": {MaxMessageBytes: 1 << 20}, "counts": {MaxMessageBytes: 1 << 20}, "batches": {MaxMessageBytes: 1 << 20}}
 	if before != nil && s.random.IntN(2) == 0 {
 		job.clock = before.task().clock
 	}

@@ -34,11 +34,11 @@ type job struct {
 	place      *place
 	partitions int // Q
 	reduces    *reduces
-	createTime bool            // the lines topic has CreateTime
-	linesID    kafkaio.TopicID // of the lines topic
-	linesSeen  bool            // linesID is known
-	maxBatch   map[string]int
-	fail       func(error) // ends the counter
+	createTime bool                             // the lines topic has CreateTime
+	linesID    kafkaio.TopicID                  // of the lines topic
+	linesSeen  bool                             // linesID is known
+	settings   map[string]kafkaio.TopicSettings // of topics
+	fail       func(error)                      // ends the counter
 }
 
 // task is one stage of one slot, for as long as the slot is this counter's. It is the only one that writes with its

@@ -213,6 +213,26 @@ func TestSmallMaxMessageBytes(t *testing.T) {
 	p.Watch.Check()
 }
 
+// Kafka may be told to write batches in another way than they come, and then they must fit the topic's limit like that.
+func TestCountsWithoutCompression(t *testing.T) {
+	p := NewPipeline(t, programs, realKafka(t).Address, time.Second, "space")
+	admin, ctx := p.admin()
+	if _, err := admin.CreateTopic(ctx, 4, 1, map[string]*string{"message.timestamp.type": pointer("LogAppendTime"), "max.message.bytes": pointer("20000"),
+		"compression.type": pointer("uncompressed")}, p.Counts); err != nil {
+		t.Fatal(err)
+	}
+	counter := p.Counter()
+	line := make([]byte, 0, 20_000)
+	for i := range 2000 { // a fifth of what their rows are fits the limit
+		line = fmt.Appendf(line, "word%d ", i)
+	}
+	p.Publish(string(line))
+	p.Watch.Lines(1)
+	p.Watch.Counted(20 * time.Second)
+	counter.Stop()
+	p.Watch.Check()
+}
+
 // Lines larger than what one fetch asks for.
 func TestLineLargerThanAFetch(t *testing.T) {
 	p := NewPipeline(t, programs, realKafka(t).Address, time.Second, "space")

@@ -9,7 +9,7 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-// laneBytes is how large a batch gets at most while the one before it is under way, unless a single line needs more. A
+// laneBytes is how large a batch gets at most while the one before it is under way, or lingers, unless a single line needs more. A
 // lane holds two, which bounds the memory. Two fit what Kafka's consumer fetches of a partition, four what the counter does.
 const laneBytes = 512 << 10
 
@@ -18,7 +18,7 @@ const laneBytes = 512 << 10
 // producer waits as long since 4.0 (linger.ms, KIP-1030), but for each batch.
 const linger = 5 * time.Millisecond
 
-// lane is the way to one partition: lines gather in a batch while the batch before it is under way. Two goroutines meet
+// lane is the way to one partition: lines gather in a batch while the batch before it is under way, and until its linger is over. Two goroutines meet
 // here: the chooser puts, the partition's sender takes.
 type lane struct {
 	partition int32
@@ -30,7 +30,7 @@ type lane struct {
 	closed  bool
 
 	changed chan struct{} // capacity 1: there are lines, or closed
-	hurry   chan struct{} // capacity 1: the batch is full, or closed
+	hurry   chan struct{} // capacity 1: the batch is full, or the lane is closed
 	emptied chan struct{} // capacity 1: the batch that was filling is taken
 	ended   chan struct{} // closed when nobody takes any more
 	taken   time.Time     // when the last batch was; the sender's
@@ -119,6 +119,7 @@ func (l *lane) take(empty *batch) *batch {
 			signal(l.emptied)
 			if l.closed {
 				signal(l.changed) // to find it empty
+				signal(l.hurry)
 			} else {
 				unsignal(l.hurry) // it was for this batch
 			}

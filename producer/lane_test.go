@@ -87,8 +87,31 @@ func TestLaneLingers(t *testing.T) {
 		l.close()
 		<-over
 		want := []taken{{0, 1}, {linger, 1}, {2 * linger, 3}, {3*linger - 1, 1}, {3 * linger, 2}}
-		if !slices.Equal(got, want) {
-			t.Errorf("%v, want %v", got, want)
+		if !slices.Equal(got, want) || time.Since(began) > 3*linger {
+			t.Errorf("%v, over after %v; want %v", got, time.Since(began), want)
+		}
+	})
+}
+
+// A batch that was full while the one before it was under way is no reason for the next one to hurry.
+func TestLaneLingersBehindAFullBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLane(0, 1<<20)
+		put := func(bytes int) {
+			if _, err := l.put(t.Context(), make([]byte, bytes), time.Now(), nil); err != nil {
+				t.Error(err)
+			}
+		}
+		put(1)
+		l.take(&batch{})
+		put(laneBytes * 2 / 3)
+		go put(laneBytes * 2 / 3) // waits
+		time.Sleep(2 * linger)
+		l.take(&batch{})
+		took := time.Now()
+		synctest.Wait()
+		if b := l.take(&batch{}); b.records.Len() != 1 || time.Since(took) != linger {
+			t.Errorf("%d lines after %v", b.records.Len(), time.Since(took))
 		}
 	})
 }

@@ -320,31 +320,40 @@ func (r *Reducer) closed(number int64, c *counts) Window {
 // Commit returns what to commit with the windows closed so far: the offset from which everything that is still open can
 // be read again, and the state that goes with it. It must not be called before Started.
 func (r *Reducer) Commit() (safe int64, state wire.ReduceState) {
-	safe = r.next
-	for _, w := range r.windows {
-		safe = min(safe, w.offset)
-	}
 	partitions := math.MaxInt
 	for _, s := range r.slots {
-		if s.offset >= 0 {
-			safe = min(safe, s.offset)
-		}
 		partitions = min(partitions, s.partitions)
 	}
 	state = r.state
 	state.LinesPartitions = max(state.LinesPartitions, partitions)
 	r.state.LinesPartitions = state.LinesPartitions
-	return safe, state
+	return r.safe(state.Closed), state
+}
+
+// safe returns the offset from which everything can be read again that is open when windows are closed up to a time.
+func (r *Reducer) safe(closed int64) int64 {
+	safe := r.next
+	for number, w := range r.windows {
+		if r.cfg.Interval.End(number) > closed {
+			safe = min(safe, w.offset)
+		}
+	}
+	for _, s := range r.slots {
+		if s.offset >= 0 {
+			safe = min(safe, s.offset)
+		}
+	}
+	return safe
 }
 
 // Expected returns what Commit will return when the next window has closed, if that has lines as the one before had, or none again. Only the
 // offset may be greater then: what is open can be read from this one, too. It must not be called before Started.
 func (r *Reducer) Expected() (safe int64, state wire.ReduceState) {
-	safe, state = r.Commit()
+	_, state = r.Commit()
 	next := r.cfg.Interval.Of(state.Closed)
 	if state.LastNonEmpty == next-1 {
 		state.LastNonEmpty = next
 	}
 	state.Closed = r.cfg.Interval.End(next)
-	return safe, state
+	return r.safe(state.Closed), state
 }

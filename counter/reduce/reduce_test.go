@@ -317,6 +317,28 @@ func TestExpected(t *testing.T) {
 	}
 }
 
+// What was counted of the window that is expected to close need not be read again, but what is open behind it, and where the slots are.
+func TestExpectedOffset(t *testing.T) {
+	for _, test := range []struct {
+		next bool // a partial of the next window is there, too
+		want int64
+	}{{false, 4}, {true, 3}} {
+		r := first(2)
+		number := int64(w0)
+		if test.next {
+			number++
+		}
+		apply(t, r, 0, watermark(0, start), watermark(1, start),
+			partial(0, w0, 1, 0, "a"), partial(0, number, 1, 0, "a"), watermark(0, start), watermark(1, start), partial(1, w0, 1, 0, "a"))
+		if safe, _ := r.Commit(); safe != 2 {
+			t.Errorf("%+v: %d is safe now, want 2", test, safe)
+		}
+		if safe, _ := r.Expected(); safe != test.want {
+			t.Errorf("%+v: %d will be safe, want %d", test, safe, test.want)
+		}
+	}
+}
+
 // How many lines partitions have committed offsets for sure: as many as the slot that knows of the fewest has said with a
 // watermark, for only that came with offsets.
 func TestLinesPartitions(t *testing.T) {

@@ -408,17 +408,20 @@ func TestMostSent(t *testing.T) {
 	for seed := range uint64(500) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		rows := randomRows(random)
-		switch seed % 3 {
-		case 1:
+		if seed%3 == 1 {
 			rows = alikeRows(random)
-		case 2: // the last one cannot be compressed
-			last := &rows[len(rows)-1]
-			last.key = make([]byte, random.IntN(200_000))
-			for i := range last.key {
-				last.key[i] = byte(random.Int())
-			}
 		}
 		rows = rows[:1+random.IntN(len(rows))]
+		if seed%3 == 2 { // it cannot be compressed
+			last, noise := &rows[len(rows)-1], make([]byte, random.IntN(200_000))
+			for i := range noise {
+				noise[i] = byte(random.Int())
+			}
+			if last.key = noise; seed%2 == 0 {
+				last.text = noise[len(noise)/2:]
+			}
+			last.time += random.Int64N(2) // it may be the first one behind a Begin
+		}
 		var b, with PatternBatch
 		if len(rows) > 1 {
 			fill(&b, rows[:len(rows)-1])

@@ -163,6 +163,7 @@ func (c *Client) findTopic(ctx context.Context, name string, ready func(leaders 
 type TopicSettings struct {
 	LogAppendTime   bool // message.timestamp.type
 	MaxMessageBytes int  // max.message.bytes: the largest record batch the broker takes
+	Recompresses    bool // compression.type: what comes as LZ4 is written in another way, which must not exceed MaxMessageBytes either
 }
 
 // TopicSettings reads them from the broker.
@@ -172,7 +173,7 @@ func (c *Client) TopicSettings(ctx context.Context, topic string) (s TopicSettin
 		m, err := c.roundTrip(ctx, &describeconfigs.Request{Resources: []describeconfigs.RequestResource{{
 			ResourceType: resourceTopic,
 			ResourceName: topic,
-			ConfigNames:  []string{"message.timestamp.type", "max.message.bytes"},
+			ConfigNames:  []string{"message.timestamp.type", "max.message.bytes", "compression.type"},
 		}}}, requestTimeout)
 		if err != nil {
 			return err
@@ -189,6 +190,8 @@ func (c *Client) TopicSettings(ctx context.Context, topic string) (s TopicSettin
 					if s.MaxMessageBytes, err = strconv.Atoi(e.ConfigValue); err != nil {
 						return finalError{err}
 					}
+				case "compression.type":
+					s.Recompresses = e.ConfigValue != "producer" && e.ConfigValue != "lz4"
 				}
 			}
 		}

@@ -57,8 +57,16 @@ func testEnsureTopic(f *fixture) {
 
 	plain, err := f.client.TopicSettings(f.ctx, f.topic("plain", 1))
 	f.must(err)
-	if plain.LogAppendTime || plain.MaxMessageBytes < 1_000_000 || plain.MaxMessageBytes > 1_100_000 {
+	if plain.LogAppendTime || plain.MaxMessageBytes < 1_000_000 || plain.MaxMessageBytes > 1_100_000 || plain.Recompresses {
 		f.Errorf("settings of a topic without any: %+v", plain)
+	}
+
+	for compression, recompresses := range map[string]bool{"lz4": false, "uncompressed": true} {
+		settings, err := f.client.TopicSettings(f.ctx, f.topic(compression, 1, "compression.type", compression))
+		f.must(err)
+		if settings.Recompresses != recompresses {
+			f.Errorf("compression.type=%s: recompresses %t", compression, settings.Recompresses)
+		}
 	}
 
 	if !f.Strict {
