@@ -217,6 +217,7 @@ func TestSmallMaxMessageBytes(t *testing.T) {
 func TestCountsWithoutCompression(t *testing.T) {
 	p := NewPipeline(t, programs, realKafka(t).Address, time.Second, "space")
 	admin, ctx := p.admin()
+	p.CreateLines(4)
 	if _, err := admin.CreateTopic(ctx, 4, 1, map[string]*string{"message.timestamp.type": pointer("LogAppendTime"), "max.message.bytes": pointer("20000"),
 		"compression.type": pointer("uncompressed")}, p.Counts); err != nil {
 		t.Fatal(err)
