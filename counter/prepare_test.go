@@ -100,6 +100,20 @@ func (p *process) toEnd() time.Time {
 	return time.Now()
 }
 
+// whileAtWork calls do, at the end of a window, while one slot is counted with one partition of the lines.
+func whileAtWork(t *testing.T, do func(t *testing.T, s *schedule, p *process, b noting)) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		b := noted(p)
+		ctx, stop := context.WithCancel(t.Context())
+		over := slotAtWork(ctx, p)
+		p.toEnd()
+		do(t, s, p, b)
+		stop()
+		<-over
+	})
+}
+
 // preparedAt is when a stage prepares the transaction in which a window closes, after its end: a combine a tenth of a second before the broker's clock
 // lets it close, a reduce a grace earlier.
 var preparedAt = map[string]time.Duration{stageCombine: 150 * time.Millisecond, stageReduce: -100 * time.Millisecond}
@@ -107,12 +121,7 @@ var preparedAt = map[string]time.Duration{stageCombine: 150 * time.Millisecond, 
 // A transaction that the broker's clock will let close a window is prepared before, and with the very offsets that are committed then: nothing but
 // the records is left to send.
 func TestPrepared(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, p := quiet(t, 1, 1)
-		b := noted(p)
-		ctx, stop := context.WithCancel(t.Context())
-		over := slotAtWork(ctx, p)
-		p.toEnd()
+	whileAtWork(t, func(t *testing.T, s *schedule, p *process, b noting) {
 		for window, test := range []struct {
 			lines int
 			again map[string]bool // stages that commit other offsets than they have prepared
@@ -144,19 +153,12 @@ func TestPrepared(t *testing.T) {
 				}
 			}
 		}
-		stop()
-		<-over
 	})
 }
 
 // Where lines of the next window close one, the reduce has prepared before, and has as little left to send.
 func TestPreparedWhenLinesCloseAWindow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, p := quiet(t, 1, 1)
-		b := noted(p)
-		ctx, stop := context.WithCancel(t.Context())
-		over := slotAtWork(ctx, p)
-		p.toEnd()
+	whileAtWork(t, func(t *testing.T, s *schedule, p *process, b noting) {
 		for window := range 3 {
 			time.Sleep(time.Second)
 			s.lines(0, 2)
@@ -172,19 +174,12 @@ func TestPreparedWhenLinesCloseAWindow(t *testing.T) {
 				t.Errorf("window %d, end %v: prepared %+v, committed %+v, then %v", window, end, prepared, committed, further)
 			}
 		}
-		stop()
-		<-over
 	})
 }
 
 // A line that comes when all is prepared is committed with it, and nothing of what was prepared holds.
 func TestPreparedInVain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, p := quiet(t, 1, 1)
-		b := noted(p)
-		ctx, stop := context.WithCancel(t.Context())
-		over := slotAtWork(ctx, p)
-		p.toEnd()
+	whileAtWork(t, func(t *testing.T, s *schedule, p *process, b noting) {
 		time.Sleep(200 * time.Millisecond)
 		began := time.Now()
 		s.lines(0, 3)
@@ -193,8 +188,6 @@ func TestPreparedInVain(t *testing.T) {
 		if len(some) != 1 || some[0].what != "commit" || some[0].offsets[0].Offset != 3 {
 			t.Errorf("%v", some)
 		}
-		stop()
-		<-over
 	})
 }
 

@@ -320,14 +320,17 @@ func (r *Reducer) closed(number int64, c *counts) Window {
 // Commit returns what to commit with the windows closed so far: the offset from which everything that is still open can
 // be read again, and the state that goes with it. It must not be called before Started.
 func (r *Reducer) Commit() (safe int64, state wire.ReduceState) {
+	r.noteLinesPartitions()
+	return r.safe(r.state.Closed), r.state
+}
+
+// noteLinesPartitions notes in the state what the slot says that knows of the fewest. It never falls.
+func (r *Reducer) noteLinesPartitions() {
 	partitions := math.MaxInt
 	for _, s := range r.slots {
 		partitions = min(partitions, s.partitions)
 	}
-	state = r.state
-	state.LinesPartitions = max(state.LinesPartitions, partitions)
-	r.state.LinesPartitions = state.LinesPartitions
-	return r.safe(state.Closed), state
+	r.state.LinesPartitions = max(r.state.LinesPartitions, partitions)
 }
 
 // safe returns the offset from which everything can be read again that is open when windows are closed up to a time.
@@ -349,7 +352,8 @@ func (r *Reducer) safe(closed int64) int64 {
 // Expected returns what Commit will return when the next window has closed, if that has lines as the one before had, or none again. Only the
 // offset may be greater then: what is open can be read from this one, too. It must not be called before Started.
 func (r *Reducer) Expected() (safe int64, state wire.ReduceState) {
-	_, state = r.Commit()
+	r.noteLinesPartitions()
+	state = r.state
 	next := r.cfg.Interval.Of(state.Closed)
 	if state.LastNonEmpty == next-1 {
 		state.LastNonEmpty = next

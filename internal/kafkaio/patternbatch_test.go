@@ -354,26 +354,28 @@ func TestPatternBatchIsSmall(t *testing.T) {
 	}
 }
 
+// noise is n bytes that cannot be compressed.
+func noise(random *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(random.Int())
+	}
+	return b
+}
+
 // What cannot be compressed takes as much as is said, and records that are large a block of their own.
 func TestPatternBatchOfLongTexts(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
-	noise := func(n int) []byte {
-		b := make([]byte, n)
-		for i := range b {
-			b[i] = byte(random.Int())
-		}
-		return b
-	}
 	for n := 64<<10 - 600; n < 64<<10+10; n += 3 { // compressed it may be more than a small block, or not
-		checkPattern(t, new(PatternBatch), []row{{5, countPattern, []byte{}, noise(n), 1}})
+		checkPattern(t, new(PatternBatch), []row{{5, countPattern, []byte{}, noise(random, n), 1}})
 	}
 	for n := 65300; n < 65560; n += 3 { // the key is as far away as a match reaches, or further
-		checkPattern(t, new(PatternBatch), []row{{5, countPattern, noise(n), nil, 1}})
+		checkPattern(t, new(PatternBatch), []row{{5, countPattern, noise(random, n), nil, 1}})
 	}
 	for _, n := range []int{200, 1000, 32 << 10, 64 << 10, 100 << 10, 128 << 10, 700 << 10} {
 		var rows []row
 		for range 4 {
-			rows = append(rows, row{5, countPattern, noise(n), noise(n), 1}, row{5, countPattern, []byte("word"), nil, 1})
+			rows = append(rows, row{5, countPattern, noise(random, n), noise(random, n), 1}, row{5, countPattern, []byte("word"), nil, 1})
 		}
 		checkPattern(t, new(PatternBatch), rows)
 	}
@@ -413,12 +415,9 @@ func TestMostSent(t *testing.T) {
 		}
 		rows = rows[:1+random.IntN(len(rows))]
 		if seed%3 == 2 { // it cannot be compressed
-			last, noise := &rows[len(rows)-1], make([]byte, random.IntN(200_000))
-			for i := range noise {
-				noise[i] = byte(random.Int())
-			}
-			if last.key = noise; seed%2 == 0 {
-				last.text = noise[len(noise)/2:]
+			last := &rows[len(rows)-1]
+			if last.key = noise(random, random.IntN(200_000)); seed%2 == 0 {
+				last.text = last.key[len(last.key)/2:]
 			}
 			last.time += random.Int64N(2) // it may be the first one behind a Begin
 		}
