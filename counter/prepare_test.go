@@ -17,7 +17,7 @@ import (
 // sent is what a task asked of its producer.
 type sent struct {
 	at      time.Time
-	what    string // prepare or commit
+	what    string // prepare, commit or delete
 	stage   string
 	outputs int
 	offsets []kafkaio.Offset
@@ -46,6 +46,17 @@ func (b noting) NewTransactional(ctx context.Context, id string, f kafkaio.Footp
 	return notingTransactional{t, b, stage}, err
 }
 
+func (b noting) DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error {
+	b.note("delete", stageReduce, 0, []kafkaio.Offset{{Topic: topic, Partition: partition, Offset: before}})
+	return b.memoryClient.DeleteRecords(ctx, topic, partition, before)
+}
+
+func (b noting) note(what, stage string, outputs int, offsets []kafkaio.Offset) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	*b.all = append(*b.all, sent{time.Now(), what, stage, outputs, slices.Clone(offsets)})
+}
+
 type notingTransactional struct {
 	transactional
 	noting
@@ -53,7 +64,7 @@ type notingTransactional struct {
 }
 
 func (t notingTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) (bool, error) {
-	t.note("prepare", 0, offsets)
+	t.note("prepare", t.stage, 0, offsets)
 	if t.refuses != nil {
 		return false, t.refuses
 	}
@@ -61,22 +72,20 @@ func (t notingTransactional) Prepare(ctx context.Context, in kafkaio.Place, offs
 }
 
 func (t notingTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
-	t.note("commit", len(outputs), offsets)
+	t.note("commit", t.stage, len(outputs), offsets)
 	return t.transactional.Commit(ctx, in, outputs, offsets)
 }
 
-func (t notingTransactional) note(what string, outputs int, offsets []kafkaio.Offset) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	*t.all = append(*t.all, sent{time.Now(), what, t.stage, outputs, slices.Clone(offsets)})
+// since returns what a stage's task has prepared and committed since then.
+func (b noting) since(from time.Time, stage string) []sent {
+	return b.those(func(one sent) bool { return one.stage == stage && one.what != "delete" && !one.at.Before(from) })
 }
 
-// since returns what a stage's task has sent since then.
-func (b noting) since(from time.Time, stage string) (some []sent) {
+func (b noting) those(wanted func(sent) bool) (some []sent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, one := range *b.all {
-		if one.stage == stage && !one.at.Before(from) {
+		if wanted(one) {
 			some = append(some, one)
 		}
 	}
@@ -100,10 +109,12 @@ func (p *process) toEnd() time.Time {
 	return time.Now()
 }
 
-// whileAtWork calls do, at the end of a window, while one slot is counted with one partition of the lines.
-func whileAtWork(t *testing.T, do func(t *testing.T, s *schedule, p *process, b noting)) {
+// whileAtWork calls do, at the end of a window of that length, while one slot is counted with one partition of the lines.
+func whileAtWork(t *testing.T, interval time.Duration, do func(t *testing.T, s *schedule, p *process, b noting)) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := quiet(t, 1, 1)
+		p.job.cfg.BatchInterval = interval
+		p.job.interval = p.job.cfg.interval()
 		b := noted(p)
 		ctx, stop := context.WithCancel(t.Context())
 		over := slotAtWork(ctx, p)
@@ -121,7 +132,7 @@ var preparedAt = map[string]time.Duration{stageCombine: 150 * time.Millisecond, 
 // A transaction that the broker's clock will let close a window is prepared before, and with the very offsets that are committed then: nothing but
 // the records is left to send.
 func TestPrepared(t *testing.T) {
-	whileAtWork(t, func(t *testing.T, s *schedule, p *process, b noting) {
+	whileAtWork(t, 5*time.Second, func(t *testing.T, s *schedule, p *process, b noting) {
 		for window, test := range []struct {
 			lines int
 			again map[string]bool // stages that commit other offsets than they have prepared
@@ -158,7 +169,7 @@ func TestPrepared(t *testing.T) {
 
 // Where lines of the next window close one, the reduce has prepared before, and has as little left to send.
 func TestPreparedWhenLinesCloseAWindow(t *testing.T) {
-	whileAtWork(t, func(t *testing.T, s *schedule, p *process, b noting) {
+	whileAtWork(t, 5*time.Second, func(t *testing.T, s *schedule, p *process, b noting) {
 		for window := range 3 {
 			time.Sleep(time.Second)
 			s.lines(0, 2)
@@ -179,7 +190,7 @@ func TestPreparedWhenLinesCloseAWindow(t *testing.T) {
 
 // A line that comes when all is prepared is committed with it, and nothing of what was prepared holds.
 func TestPreparedInVain(t *testing.T) {
-	whileAtWork(t, func(t *testing.T, s *schedule, p *process, b noting) {
+	whileAtWork(t, 5*time.Second, func(t *testing.T, s *schedule, p *process, b noting) {
 		time.Sleep(200 * time.Millisecond)
 		began := time.Now()
 		s.lines(0, 3)

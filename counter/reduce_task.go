@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	transactionBytes = 8 << 20          // of rows and batch records, after which no further window joins a transaction
-	deleteInterval   = 10 * time.Second // between two DeleteRecords of a shuffle partition
+	transactionBytes = 8 << 20 // of rows and batch records, after which no further window joins a transaction
+	// Between two DeleteRecords of a shuffle partition, at least. The broker writes files for each, and waits for its disk: it comes some time after a
+	// commit, when no other reduce has the same window to commit any more. Where one commit follows the other, it comes twice as late.
+	deleteInterval = 10 * time.Second
+	deleteAfter    = 500 * time.Millisecond
 	// How long a stopping task waits for the markers of the last transactions. One that a dead counter left open is there
 	// until the next generation: who waits for it holds the group up.
 	lastRead = 300 * time.Millisecond
@@ -26,11 +29,14 @@ type reduceTask struct {
 	reducer   *reduce.Reducer
 	reader    reader
 	committed bool
-	deleted   time.Time
+	safe      int64 // the committed offset: no task reads below it
+	deleted   int64 // what is deleted lies below it
 	rows      rows
 	ends      packer // the batch records
 	row       []byte
 	expected  kafkaio.Offset // what the transaction was prepared with, if it was
+
+	committedAt, deletedAt time.Time
 }
 
 // run is one attempt: from the committed state until ctx ends; what has closed by then is committed.
@@ -54,6 +60,9 @@ func (t *reduceTask) run(ctx context.Context) error {
 		}
 		if err := t.close(ctx); err != nil {
 			return err
+		}
+		if since := time.Since(t.deletedAt); since >= 2*deleteInterval || since >= deleteInterval && time.Since(t.committedAt) >= deleteAfter {
+			t.deleteBelow(ctx)
 		}
 		if t.reducer.Started() && t.mayPrepare(t.nextEnd(), t.lead()) {
 			if err := t.prepareNext(ctx); err != nil {
@@ -238,7 +247,10 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	t.rows.sent()
 	t.ends.sent()
 	t.observe(closed, skipped, start)
-	t.deleteBelow(ctx, offset.Offset, !t.committed)
+	t.safe, t.committedAt = offset.Offset, time.Now()
+	if !t.committed { // a group whose offsets are lost is known by it
+		t.deleteBelow(ctx)
+	}
 	t.committed = true
 	return len(closed) > 0, nil
 }
@@ -278,14 +290,15 @@ func (t *reduceTask) observe(closed []reduce.Window, skipped, start int64) {
 	}
 }
 
-// deleteBelow removes what no task will read again; the first time at once, so that a group whose offsets are lost is
-// known by it.
-func (t *reduceTask) deleteBelow(ctx context.Context, safe int64, now bool) {
-	if !now && time.Since(t.deleted) < deleteInterval {
+// deleteBelow removes what no task will read again.
+func (t *reduceTask) deleteBelow(ctx context.Context) {
+	if t.safe == t.deleted {
 		return
 	}
-	t.deleted = time.Now()
-	if err := t.broker.DeleteRecords(ctx, t.cfg.shuffleTopic(), t.slot, safe); err != nil && ctx.Err() == nil {
+	t.deletedAt = time.Now()
+	if err := t.broker.DeleteRecords(ctx, t.cfg.shuffleTopic(), t.slot, t.safe); err == nil {
+		t.deleted = t.safe
+	} else if ctx.Err() == nil {
 		t.log.Warn("shuffle records stay for now", "error", err)
 	}
 }

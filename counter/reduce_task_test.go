@@ -55,3 +55,44 @@ func BenchmarkRows(b *testing.B) {
 		t.ends.sent()
 	}
 }
+
+// What no task reads again is deleted when the window's commits are over; where there is no such time, at last anyhow.
+func TestDeletedBetweenWindows(t *testing.T) {
+	for name, test := range map[string]struct {
+		interval    time.Duration // of windows
+		least, most time.Duration // between two of them
+		phase       time.Duration // the earliest after a window's end
+	}{
+		"windows of 5 s":    {5 * time.Second, deleteInterval, deleteInterval + 5*time.Second, deleteAfter},
+		"windows of 200 ms": {200 * time.Millisecond, 2 * deleteInterval, 2*deleteInterval + time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whileAtWork(t, test.interval, func(t *testing.T, s *schedule, p *process, b noting) {
+				end := time.Now()
+				for range 1200 {
+					s.lines(0, 2)
+					time.Sleep(100 * time.Millisecond)
+				}
+				deletes := b.those(func(one sent) bool { return one.what == "delete" && one.at.After(end) })
+				if len(deletes) < 5 {
+					t.Fatalf("%v", deletes)
+				}
+				for i, one := range deletes {
+					if at := one.at.Sub(end) % test.interval; at < test.phase {
+						t.Errorf("%v after a window's end: %v", at, one)
+					}
+					if i == 0 {
+						continue
+					}
+					before := deletes[i-1]
+					if gap := one.at.Sub(before.at); gap < test.least || gap > test.most || one.offsets[0].Offset <= before.offsets[0].Offset {
+						t.Errorf("%v after the one before: %v, %v", gap, before, one)
+					}
+				}
+				if _, start, _ := s.committed("g-shuffle", 0); start != deletes[len(deletes)-1].offsets[0].Offset {
+					t.Errorf("it starts at %d: %v", start, deletes[len(deletes)-1])
+				}
+			})
+		})
+	}
+}
