@@ -36,7 +36,7 @@ func run(ctx context.Context) (err error) {
 	vocabulary := flag.Int("vocabulary", 5_000_000, "words of the wide vocabulary")
 	jsonFile := flag.String("json", "", "also write the report as JSON to this file")
 	flag.Uint64Var(&cfg.Seed, "seed", 1, "of the lines")
-	flag.IntVar(&cfg.Rounds, "rounds", 3, "rounds of drains, producing, printing and the cost of a line")
+	flag.IntVar(&cfg.Rounds, "rounds", 3, "rounds of drains, producing and printing; twice as many of the cost of a line")
 	flag.IntVar(&cfg.WarmUp, "warm-up", 8, "rounds of drains, one by tight and three by the counter, before the first ones that count: for the broker's compiler")
 	flag.Int64Var(&cfg.Bytes, "bytes", 1_000_000_000, "of the lines that are drained")
 	flag.IntVar(&cfg.Windows, "windows", 60, "that they are spread over")
