@@ -23,7 +23,7 @@ type Config struct {
 	Wide     func() text.Text // made when it is needed: a large vocabulary takes a while
 	Seed     uint64
 	Interval time.Duration // of all windows
-	Rounds   int           // of drains, producing and printing, and half of those of the cost of a line
+	Rounds   int           // of drains, producing and printing; the cost of a line has twice as many
 	WarmUp   int           // rounds of drains, see turns, before the first ones that count: a JVM compiles while it runs
 	Log      func(format string, args ...any)
 

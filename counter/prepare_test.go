@@ -14,7 +14,7 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-// sent is what a task asked of its producer.
+// sent is what a task asked of its producer, or of its broker.
 type sent struct {
 	at      time.Time
 	what    string // prepare, commit or delete
@@ -47,7 +47,7 @@ func (b noting) NewTransactional(ctx context.Context, id string, f kafkaio.Footp
 }
 
 func (b noting) DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error {
-	b.note("delete", stageReduce, 0, []kafkaio.Offset{{Topic: topic, Partition: partition, Offset: before}})
+	defer b.note("delete", stageReduce, 0, []kafkaio.Offset{{Topic: topic, Partition: partition, Offset: before}})
 	return b.memoryClient.DeleteRecords(ctx, topic, partition, before)
 }
 
@@ -118,10 +118,12 @@ func whileAtWork(t *testing.T, interval time.Duration, do func(t *testing.T, s *
 		b := noted(p)
 		ctx, stop := context.WithCancel(t.Context())
 		over := slotAtWork(ctx, p)
+		defer func() {
+			stop()
+			<-over
+		}()
 		p.toEnd()
 		do(t, s, p, b)
-		stop()
-		<-over
 	})
 }
 

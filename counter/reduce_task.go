@@ -11,11 +11,10 @@ import (
 )
 
 const (
-	transactionBytes = 8 << 20 // of rows and batch records, after which no further window joins a transaction
-	// Between two DeleteRecords of a shuffle partition, at least. The broker writes files for each, and waits for its disk: it comes some time after a
-	// commit, when no other reduce has the same window to commit any more. Where one commit follows the other, it comes twice as late.
-	deleteInterval = 10 * time.Second
-	deleteAfter    = 500 * time.Millisecond
+	transactionBytes = 8 << 20          // of rows and batch records, after which no further window joins a transaction
+	deleteInterval   = 10 * time.Second // from one DeleteRecords of a shuffle partition to the commit that calls for the next one, at least
+	// From that commit to the DeleteRecords. The broker writes files for each, and waits for its disk; by then no other reduce has that window to commit.
+	deleteAfter = 500 * time.Millisecond
 	// How long a stopping task waits for the markers of the last transactions. One that a dead counter left open is there
 	// until the next generation: who waits for it holds the group up.
 	lastRead = 300 * time.Millisecond
@@ -29,14 +28,13 @@ type reduceTask struct {
 	reducer   *reduce.Reducer
 	reader    reader
 	committed bool
-	safe      int64 // the committed offset: no task reads below it
-	deleted   int64 // what is deleted lies below it
 	rows      rows
 	ends      packer // the batch records
 	row       []byte
 	expected  kafkaio.Offset // what the transaction was prepared with, if it was
 
-	committedAt, deletedAt time.Time
+	safe                int64     // the committed offset: no task reads below it
+	deleteAt, deletedAt time.Time // deleteAt is zero when no commit calls for it
 }
 
 // run is one attempt: from the committed state until ctx ends; what has closed by then is committed.
@@ -61,7 +59,7 @@ func (t *reduceTask) run(ctx context.Context) error {
 		if err := t.close(ctx); err != nil {
 			return err
 		}
-		if since := time.Since(t.deletedAt); since >= 2*deleteInterval || since >= deleteInterval && time.Since(t.committedAt) >= deleteAfter {
+		if !t.deleteAt.IsZero() && !time.Now().Before(t.deleteAt) {
 			t.deleteBelow(ctx)
 		}
 		if t.reducer.Started() && t.mayPrepare(t.nextEnd(), t.lead()) {
@@ -164,7 +162,7 @@ func (t *reduceTask) start(ctx context.Context) error {
 		offset = 0
 	}
 	t.rows, t.ends = newRows(t.settings[t.cfg.CountsTopic]), packer{max: t.settings[t.cfg.BatchesTopic].MaxMessageBytes}
-	t.committed = state != nil
+	t.committed, t.deleteAt = state != nil, time.Time{}
 	t.reducer = reduce.New(reduce.Config{Interval: t.interval, Partitions: t.partitions, MaxEmpty: t.cfg.maxEmpty(), Settings: t.cfg.shared()}, state, offset)
 	t.reader = t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: offset}})
 	return nil
@@ -247,9 +245,12 @@ func (t *reduceTask) closeSome(ctx context.Context) (more bool, err error) {
 	t.rows.sent()
 	t.ends.sent()
 	t.observe(closed, skipped, start)
-	t.safe, t.committedAt = offset.Offset, time.Now()
-	if !t.committed { // a group whose offsets are lost is known by it
+	t.safe = offset.Offset
+	switch now := time.Now(); {
+	case !t.committed: // a group whose offsets are lost is known by what is deleted
 		t.deleteBelow(ctx)
+	case t.deleteAt.IsZero() && now.Sub(t.deletedAt) >= deleteInterval:
+		t.deleteAt = now.Add(deleteAfter)
 	}
 	t.committed = true
 	return len(closed) > 0, nil
@@ -292,13 +293,8 @@ func (t *reduceTask) observe(closed []reduce.Window, skipped, start int64) {
 
 // deleteBelow removes what no task will read again.
 func (t *reduceTask) deleteBelow(ctx context.Context) {
-	if t.safe == t.deleted {
-		return
-	}
-	t.deletedAt = time.Now()
-	if err := t.broker.DeleteRecords(ctx, t.cfg.shuffleTopic(), t.slot, t.safe); err == nil {
-		t.deleted = t.safe
-	} else if ctx.Err() == nil {
+	t.deleteAt, t.deletedAt = time.Time{}, time.Now()
+	if err := t.broker.DeleteRecords(ctx, t.cfg.shuffleTopic(), t.slot, t.safe); err != nil && ctx.Err() == nil {
 		t.log.Warn("shuffle records stay for now", "error", err)
 	}
 }

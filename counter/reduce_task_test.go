@@ -56,36 +56,37 @@ func BenchmarkRows(b *testing.B) {
 	}
 }
 
-// What no task reads again is deleted when the window's commits are over; where there is no such time, at last anyhow.
+// What no task reads again is deleted when the commits of a window are over, long before the next ones.
 func TestDeletedBetweenWindows(t *testing.T) {
-	for name, test := range map[string]struct {
-		interval    time.Duration // of windows
-		least, most time.Duration // between two of them
-		phase       time.Duration // the earliest after a window's end
+	for _, test := range []struct {
+		interval        time.Duration // of windows
+		earliest, after time.Duration // after a window's end
+		most            time.Duration // between two of them
 	}{
-		"windows of 5 s":    {5 * time.Second, deleteInterval, deleteInterval + 5*time.Second, deleteAfter},
-		"windows of 200 ms": {200 * time.Millisecond, 2 * deleteInterval, 2*deleteInterval + time.Second, 0},
+		{time.Minute, deleteAfter, 2 * time.Second, time.Minute + 2*time.Second},
+		{5 * time.Second, deleteAfter, 2 * time.Second, deleteInterval + 5*time.Second + 2*time.Second},
+		{200 * time.Millisecond, 0, 200 * time.Millisecond, deleteInterval + 2*time.Second}, // their commits are never over
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.interval.String(), func(t *testing.T) {
 			whileAtWork(t, test.interval, func(t *testing.T, s *schedule, p *process, b noting) {
 				end := time.Now()
-				for range 1200 {
-					s.lines(0, 2)
+				for range 6000 {
+					s.lines(0, 1)
 					time.Sleep(100 * time.Millisecond)
 				}
 				deletes := b.those(func(one sent) bool { return one.what == "delete" && one.at.After(end) })
-				if len(deletes) < 5 {
+				if len(deletes) < 9 {
 					t.Fatalf("%v", deletes)
 				}
 				for i, one := range deletes {
-					if at := one.at.Sub(end) % test.interval; at < test.phase {
+					if at := one.at.Sub(end) % test.interval; at < test.earliest || at > test.after {
 						t.Errorf("%v after a window's end: %v", at, one)
 					}
 					if i == 0 {
 						continue
 					}
 					before := deletes[i-1]
-					if gap := one.at.Sub(before.at); gap < test.least || gap > test.most || one.offsets[0].Offset <= before.offsets[0].Offset {
+					if gap := one.at.Sub(before.at); gap < deleteInterval || gap > test.most || one.offsets[0].Offset <= before.offsets[0].Offset {
 						t.Errorf("%v after the one before: %v, %v", gap, before, one)
 					}
 				}
