@@ -73,11 +73,9 @@ func (b *bench) cost(ctx context.Context, r *Report) error {
 	}
 	// Twice as many rounds as of others, for the ratios are small ones, every other one in the opposite order: what comes later finds a broker that has
 	// done more. The first does not count: the broker compiles.
+	shapes := slices.Clone(b.Shapes)
 	for round := range 2*b.Rounds + 1 {
-		shapes := slices.Clone(b.Shapes)
-		if round%2 == 0 {
-			slices.Reverse(shapes)
-		}
+		slices.Reverse(shapes)
 		for _, s := range shapes {
 			t := topicShape{s.Partitions, s.Windows}
 			run, err := b.costOnce(ctx, s, topics[t].Topic)
