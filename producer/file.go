@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"slices"
 
 	"wordcount/internal/service"
 )
@@ -26,17 +25,14 @@ type fileSource struct {
 	text    text
 	random  *rand.Rand
 	longest longest
-	chosen  []int64 // lines for the next calls
+	lines   [][]byte // chosen last
 }
-
-// choosesAhead is how many lines are chosen at a time: their text is then on its way from memory at once.
-const choosesAhead = 32
 
 // text holds the lines of a file that are not blank, without white space around them.
 type text interface {
 	len() int64
-	at(i int64) ([]byte, error) // valid until the next call
-	soon(lines []int64)         // these will be asked for
+	// choose returns 1 to n lines, each the one whose number next gives, valid until the next call.
+	choose(dst [][]byte, n int, next func() int64) ([][]byte, error)
 	close() error
 }
 
@@ -132,29 +128,18 @@ func (l longest) check(path string, maxBytes int) error {
 		l.number, l.bytes, maxBytes)
 }
 
-// Next chooses a line. It never ends.
-func (s *fileSource) Next(ctx context.Context) ([]byte, error) {
-	if len(s.chosen) == 0 {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		for range choosesAhead {
-			s.chosen = append(s.chosen, s.random.Int64N(s.text.len()))
-		}
-		s.text.soon(s.chosen)
-		slices.Reverse(s.chosen)
+// Next chooses lines. It never ends.
+func (s *fileSource) Next(ctx context.Context, n int) ([][]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	last := len(s.chosen) - 1
-	line, err := s.text.at(s.chosen[last])
-	s.chosen = s.chosen[:last]
+	var err error
+	s.lines, err = s.text.choose(s.lines[:0], n, func() int64 { return s.random.Int64N(s.text.len()) })
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.path, err)
 	}
-	return line, nil
+	return s.lines, nil
 }
-
-// Waits tells that there always is a line.
-func (s *fileSource) Waits() bool { return false }
 
 func (s *fileSource) Close() error { return s.text.close() }
 
@@ -184,17 +169,27 @@ func readText(ctx context.Context, f *os.File) (text, longest, error) {
 
 func (m *memoryText) len() int64 { return int64(len(m.lines)) }
 
-func (m *memoryText) at(i int64) ([]byte, error) {
-	l := m.lines[i]
-	return m.data[l.start:l.end], nil
-}
+// choosesAtOnce is how many lines are chosen together: their text is then on its way from memory at once.
+const choosesAtOnce = 64
 
-// soon reads a little of each line. None waits for the one before, as it would when a line is copied first.
-func (m *memoryText) soon(lines []int64) {
-	for _, i := range lines {
-		l := m.lines[i]
-		m.touched ^= m.data[l.start] ^ m.data[l.end-1]
+// choose reads a little of each line. None waits for the one before, as it would when a line is copied first.
+func (m *memoryText) choose(dst [][]byte, n int, next func() int64) ([][]byte, error) {
+	var numbers [choosesAtOnce]int64
+	chosen := numbers[:min(n, choosesAtOnce)]
+	for i := range chosen {
+		chosen[i] = next()
 	}
+	first := len(dst)
+	for _, i := range chosen {
+		l := m.lines[i]
+		dst = append(dst, m.data[l.start:l.end])
+	}
+	var touched byte
+	for _, line := range dst[first:] {
+		touched ^= line[0] ^ line[len(line)-1]
+	}
+	m.touched = touched
+	return dst, nil
 }
 
 func (m *memoryText) close() error { return nil }
@@ -219,8 +214,12 @@ func indexText(ctx context.Context, f *os.File, size int64, maxOffsets int) (tex
 
 func (t *indexedText) len() int64 { return t.index.lines }
 
-func (t *indexedText) soon([]int64) {}
+func (t *indexedText) choose(dst [][]byte, _ int, next func() int64) ([][]byte, error) {
+	line, err := t.at(next())
+	return append(dst, line), err
+}
 
+// at returns a line, valid until the next call.
 func (t *indexedText) at(i int64) ([]byte, error) {
 	offset, skip := t.index.find(i)
 	t.lines.r.Reset(io.NewSectionReader(t.file, offset, t.size-offset))

@@ -68,12 +68,15 @@ func texts(t *testing.T, content string, maxOffsets int) map[string]text {
 func all(t *testing.T, text text) []string {
 	t.Helper()
 	var lines []string
-	for i := range text.len() {
-		line, err := text.at(i)
+	var asked int64
+	for asked < text.len() {
+		found, err := text.choose(nil, int(text.len()-asked), func() int64 { asked++; return asked - 1 })
 		if err != nil {
-			t.Fatalf("line %d: %v", i, err)
+			t.Fatalf("line %d: %v", asked-1, err)
 		}
-		lines = append(lines, string(line))
+		for _, line := range found {
+			lines = append(lines, string(line))
+		}
 	}
 	return lines
 }
@@ -136,14 +139,16 @@ func TestIndexFindsEveryLine(t *testing.T) {
 func choose(t *testing.T, s *fileSource, n int) []string {
 	t.Helper()
 	var lines []string
-	for range n {
-		line, err := s.Next(t.Context())
+	for len(lines) < n {
+		next, err := s.Next(t.Context(), 1+len(lines)%100)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines = append(lines, string(line))
+		for _, line := range next {
+			lines = append(lines, string(line))
+		}
 	}
-	return lines
+	return lines[:n]
 }
 
 func openRandom(t *testing.T, path string, seed int64) *fileSource {
@@ -270,7 +275,7 @@ func TestReadingStopsWithTheContext(t *testing.T) {
 	if _, err := openFile(ctx, write(t, numbered(5000)), 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := openRandom(t, write(t, "a"), 1).Next(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := openRandom(t, write(t, "a"), 1).Next(ctx, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Next: error %v", err)
 	}
 }
@@ -289,7 +294,7 @@ func TestFileThatShrinks(t *testing.T) {
 	if err := os.Truncate(path, 10); err != nil {
 		t.Fatal(err)
 	}
-	if line, err := text.at(99); err == nil || !strings.Contains(err.Error(), "must not change") {
+	if line, err := text.choose(nil, 1, func() int64 { return 99 }); err == nil || !strings.Contains(err.Error(), "must not change") {
 		t.Errorf("line %q, error %v", line, err)
 	}
 }

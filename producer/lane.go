@@ -66,45 +66,50 @@ func newLane(partition, maxBatch int) *lane {
 	}
 }
 
-// put adds a line that was chosen at the given time; it waits while the batch is full, and tells whether it did. The line is
-// copied. The error is ctx's, or errEnded.
-func (l *lane) put(ctx context.Context, line []byte, chosen time.Time, show *shown) (waited bool, err error) {
-	for !l.add(line, chosen, show) {
-		waited = true
+// put adds the first of the lines and each step-th behind it, which were chosen at the given time; it waits while the batch is full. The
+// lines are copied. Of as many as shows has, it has how the line will be shown, nil if it won't. The error is ctx's, or errEnded.
+func (l *lane) put(ctx context.Context, lines [][]byte, shows []*shown, step int, chosen time.Time) error {
+	for i := l.add(0, lines, shows, step, chosen); i < len(lines); i = l.add(i, lines, shows, step, chosen) {
 		select {
 		case <-l.emptied:
 		case <-l.ended:
-			return true, errEnded
+			return errEnded
 		case <-ctx.Done():
-			return true, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	return waited, nil
+	return nil
 }
 
-func (l *lane) add(line []byte, chosen time.Time, show *shown) bool {
+// add adds as many lines as the batch has room for, from the i-th on, and returns the place of the next one.
+func (l *lane) add(i int, lines [][]byte, shows []*shown, step int, chosen time.Time) (next int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.filling
-	lines := b.records.Len()
-	if lines > 0 && b.records.Size()+len(line)+kafkaio.RecordOverhead > l.limit {
-		signal(l.hurry)
-		return false
+	b, ms := l.filling, chosen.UnixMilli()
+	for ; i < len(lines); i += step {
+		line := lines[i]
+		switch n := b.records.Len(); {
+		case n == 0:
+			b.first = chosen
+			signal(l.changed)
+		case b.records.Size()+len(line)+kafkaio.RecordOverhead > l.limit:
+			signal(l.hurry)
+			return i
+		}
+		if line == nil {
+			line = []byte{} // to Kafka, nil is null
+		}
+		b.last = chosen
+		b.bytes += len(line)
+		b.records.Append(ms, nil, line)
+		if i < len(shows) && shows[i] != nil {
+			b.shown = append(b.shown, *shows[i])
+		}
+		if l.text {
+			b.text = append(append(b.text, line...), '\n')
+		}
 	}
-	if lines == 0 {
-		b.first = chosen
-		signal(l.changed)
-	}
-	b.last = chosen
-	b.bytes += len(line)
-	b.records.Append(chosen.UnixMilli(), nil, line)
-	if show != nil {
-		b.shown = append(b.shown, *show)
-	}
-	if l.text {
-		b.text = append(append(b.text, line...), '\n')
-	}
-	return true
+	return i
 }
 
 // take waits for lines, and for as many as come until the linger is over, and returns them all; or nil when the lane is closed and empty. The

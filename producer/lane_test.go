@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+func putOne(ctx context.Context, l *lane, line []byte) error {
+	return l.put(ctx, [][]byte{line}, nil, 1, time.Now())
+}
+
 // While a batch is under way the next one fills up to laneBytes; then the chooser waits.
 func TestLaneIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -20,7 +24,7 @@ func TestLaneIsBounded(t *testing.T) {
 		ended := make(chan error)
 		go func() {
 			for {
-				if _, err := l.put(ctx, line, time.Now(), nil); err != nil {
+				if err := putOne(ctx, l, line); err != nil {
 					ended <- err
 					return
 				}
@@ -65,7 +69,7 @@ func TestLaneLingers(t *testing.T) {
 			}
 		}()
 		put := func(line []byte) {
-			if _, err := l.put(t.Context(), line, time.Now(), nil); err != nil {
+			if err := putOne(t.Context(), l, line); err != nil {
 				t.Error(err)
 			}
 			synctest.Wait()
@@ -98,7 +102,7 @@ func TestLaneLingersBehindAFullBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLane(0, 1<<20)
 		put := func(bytes int) {
-			if _, err := l.put(t.Context(), make([]byte, bytes), time.Now(), nil); err != nil {
+			if err := putOne(t.Context(), l, make([]byte, bytes)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -119,10 +123,10 @@ func TestLaneLingersBehindAFullBatch(t *testing.T) {
 // A line that is larger than laneBytes is a batch of its own.
 func TestLaneTakesALargeLine(t *testing.T) {
 	l := newLane(0, 1<<20)
-	if _, err := l.put(t.Context(), make([]byte, 2*laneBytes), time.Now(), nil); err != nil {
+	if err := putOne(t.Context(), l, make([]byte, 2*laneBytes)); err != nil {
 		t.Fatal(err)
 	}
-	if l.add([]byte("x"), time.Now(), nil) {
+	if l.add(0, [][]byte{[]byte("x")}, nil, 1, time.Now()) > 0 {
 		t.Error("another line beside it")
 	}
 	if b := l.take(&batch{}); b.records.Len() != 1 {
@@ -144,7 +148,7 @@ func TestLaneEnds(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		l.put(t.Context(), []byte("last"), time.Now(), &shown{0, []byte("last")})
+		l.put(t.Context(), [][]byte{[]byte("last")}, []*shown{{0, []byte("last")}}, 1, time.Now())
 		l.close()
 		if b := <-taken; b == nil || b.records.Len() != 1 || len(b.shown) != 1 {
 			t.Errorf("before the end: %+v", b)
@@ -158,8 +162,8 @@ func TestLaneEnds(t *testing.T) {
 			synctest.Wait() // put waits for room
 			l.abandon()
 		}()
-		l.put(t.Context(), make([]byte, laneBytes), time.Now(), nil)
-		if _, err := l.put(t.Context(), []byte("x"), time.Now(), nil); !errors.Is(err, errEnded) {
+		putOne(t.Context(), l, make([]byte, laneBytes))
+		if err := putOne(t.Context(), l, []byte("x")); !errors.Is(err, errEnded) {
 			t.Errorf("put into an abandoned lane: %v", err)
 		}
 	})
@@ -167,7 +171,7 @@ func TestLaneEnds(t *testing.T) {
 
 func TestBatchIsReused(t *testing.T) {
 	l := newLane(0, 1<<20)
-	l.put(t.Context(), []byte("first"), time.Now(), &shown{0, nil})
+	l.put(t.Context(), [][]byte{[]byte("first")}, []*shown{{0, nil}}, 1, time.Now())
 	b := l.take(&batch{})
 	b.reset()
 	if b.records.Len() != 0 || b.bytes != 0 || len(b.shown) != 0 {
@@ -177,7 +181,7 @@ func TestBatchIsReused(t *testing.T) {
 
 func TestLaneKeepsToTheTopicsLimit(t *testing.T) {
 	l := newLane(0, 1000)
-	for l.add(make([]byte, 100), time.Now(), nil) {
+	for l.add(0, [][]byte{make([]byte, 100)}, nil, 1, time.Now()) > 0 {
 	}
 	if b := l.take(&batch{}); b.records.Size() > 1000 || b.records.Len() < 7 {
 		t.Errorf("%d lines of 100 bytes, %d bytes in all", b.records.Len(), b.records.Size())

@@ -18,10 +18,6 @@ import (
 // flushTime is for how long lines that were chosen are still sent once the producer is to stop.
 const flushTime = 10 * time.Second
 
-// sameTime is how many lines are chosen at the same time, one right after the other. To look at the clock takes a fifth as long
-// as all else that is done for a line, and Kafka's times are in milliseconds.
-const sameTime = 32
-
 // pipeline takes lines from a source to Kafka: one goroutine chooses, one for each partition sends.
 type pipeline struct {
 	source       Source
@@ -37,6 +33,7 @@ type pipeline struct {
 	flushTime    time.Duration
 
 	lanes  []*lane
+	shows  []*shown     // the chooser's room
 	relay  *relay       // of published
 	chosen int64        // the chooser's
 	shown  int64        // the chooser's: how many of them will be shown
@@ -112,7 +109,7 @@ func (p *pipeline) outcome(failure error) error {
 }
 
 // choose takes lines from the source at their pace and puts them into the partitions' lanes, in turn, until ctx ends. The
-// line that was chosen last still waits for room in its lane then, until sending ends.
+// lines that were chosen last still wait for room in their lanes then, until sending ends.
 func (p *pipeline) choose(ctx, sending context.Context) error {
 	pace := newPace(p.rate)
 	for p.count == 0 || p.chosen < p.count {
@@ -123,26 +120,38 @@ func (p *pipeline) choose(ctx, sending context.Context) error {
 		if p.count > 0 {
 			due = min(due, p.count-p.chosen)
 		}
-		now, waited := time.Now(), false
-		for n := range due {
-			line, err := p.source.Next(ctx)
+		for due > 0 {
+			lines, err := p.source.Next(ctx, int(due))
 			if err == io.EOF {
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			if line == nil {
-				line = []byte{} // to Kafka, nil is null
+			due -= int64(len(lines))
+			if err := p.put(sending, lines); err != nil {
+				return nil // a lane's sender tells why
 			}
-			if waited || n%sameTime == 0 || p.source.Waits() {
-				now = time.Now()
-			}
-			l := p.lanes[p.chosen%int64(len(p.lanes))]
-			p.chosen++
-			if waited, err = l.put(sending, line, now, p.show(line, now)); err != nil {
-				return nil // the lane's sender tells why
-			}
+		}
+	}
+	return nil
+}
+
+// put puts lines that were chosen now into the lanes, in turn.
+func (p *pipeline) put(ctx context.Context, lines [][]byte) error {
+	now := time.Now()
+	p.shows = p.shows[:0]
+	if p.echo != nil {
+		for _, line := range lines {
+			p.shows = append(p.shows, p.show(line, now))
+		}
+	}
+	first := p.chosen
+	p.chosen += int64(len(lines))
+	for i := range min(len(lines), len(p.lanes)) {
+		l := p.lanes[(first+int64(i))%int64(len(p.lanes))]
+		if err := l.put(ctx, lines[i:], p.shows[min(i, len(p.shows)):], len(p.lanes), now); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -150,10 +159,7 @@ func (p *pipeline) choose(ctx, sending context.Context) error {
 
 // show decides whether a line that is chosen now will be shown, and returns nil if not.
 func (p *pipeline) show(line []byte, now time.Time) *shown {
-	switch {
-	case p.echo == nil:
-		return nil
-	case p.few != nil && !p.few.line(now):
+	if p.few != nil && !p.few.line(now) {
 		p.unseen.Add(1)
 		return nil
 	}

@@ -23,16 +23,16 @@ import (
 
 // counting is a source of the lines 0, 1, 2, … n−1.
 type counting struct {
-	next, n int
-	before  func(line int) // may be nil
-	block   bool           // after the last line Next waits for the context's end
-	failure error          // or returns this; io.EOF if nil
+	next, n  int
+	together int            // up to so many lines, if not one by one
+	before   func(line int) // may be nil
+	block    bool           // after the last line Next waits for the context's end
+	failure  error          // or returns this; io.EOF if nil
 }
 
 func (c *counting) Limit(int) error { return nil }
-func (c *counting) Waits() bool     { return false }
 func (c *counting) Close() error    { return nil }
-func (c *counting) Next(ctx context.Context) ([]byte, error) {
+func (c *counting) Next(ctx context.Context, n int) (lines [][]byte, err error) {
 	if c.before != nil {
 		c.before(c.next)
 	}
@@ -40,8 +40,11 @@ func (c *counting) Next(ctx context.Context) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case c.next < c.n:
-		c.next++
-		return fmt.Append(nil, c.next-1), nil
+		for range min(n, max(c.together, 1), c.n-c.next) {
+			lines = append(lines, fmt.Append(nil, c.next))
+			c.next++
+		}
+		return lines, nil
 	case c.block:
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -102,11 +105,13 @@ func checkOrder(t *testing.T, b *broker, n int) {
 }
 
 func TestOrderAndSpread(t *testing.T) {
-	b := startBroker(t)
-	if err := newPipeline(t, b, &counting{n: 100_000}, nil).run(t.Context()); err != nil {
-		t.Fatal(err)
+	for _, together := range []int{1, 3, 100} {
+		b := startBroker(t)
+		if err := newPipeline(t, b, &counting{n: 100_000, together: together}, nil).run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		checkOrder(t, b, 100_000)
 	}
-	checkOrder(t, b, 100_000)
 }
 
 // The broker goes away while lines are under way, until the producer notices; nothing is lost, doubled or out of order.
@@ -147,11 +152,11 @@ func TestLostAnswers(t *testing.T) {
 // full is a source of lines of which a lane holds two: one under way, one that waits.
 type full struct{ counting }
 
-func (f *full) Next(ctx context.Context) ([]byte, error) {
-	if _, err := f.counting.Next(ctx); err != nil {
+func (f *full) Next(ctx context.Context, _ int) ([][]byte, error) {
+	if _, err := f.counting.Next(ctx, 1); err != nil {
 		return nil, err
 	}
-	return bytes.Repeat([]byte("x"), laneBytes*3/4), nil
+	return [][]byte{bytes.Repeat([]byte("x"), laneBytes*3/4)}, nil
 }
 
 // What the broker refuses for good ends the producer at once, even while the chooser waits for room in that lane.
@@ -191,15 +196,15 @@ func TestStopFlushesTheLineThatWaits(t *testing.T) {
 func TestStopFlushes(t *testing.T) {
 	b := startBroker(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	source := &counting{n: 50_000, before: func(line int) {
-		if line == 25_000 {
+	source := &counting{n: 50_000, together: 10, before: func(line int) {
+		if line >= 25_000 {
 			cancel()
 		}
 	}}
 	if err := newPipeline(t, b, source, nil).run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if source.next != 25_000 {
+	if source.next < 25_000 || source.next >= 25_000+source.together {
 		t.Errorf("%d lines were chosen, the stop was at 25000", source.next)
 	}
 	checkOrder(t, b, source.next)
@@ -253,15 +258,12 @@ func TestSourceFails(t *testing.T) {
 // slow has a line each second.
 type slow struct{ counting }
 
-func (s *slow) Next(ctx context.Context) ([]byte, error) {
+func (s *slow) Next(context.Context, int) ([][]byte, error) {
 	time.Sleep(time.Second)
-	return []byte("line"), nil
+	return [][]byte{[]byte("line")}, nil
 }
 
-func (*slow) Waits() bool { return true }
-
-// Lines that come have the time at which they came; those that are there may have one time together, but not beyond a wait for
-// room in the lane.
+// Lines have the time at which they came or were chosen, however long they wait for room in the lane.
 func TestTimesOfLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipeline{source: &slow{}, count: 3, lanes: []*lane{newLane(0, 1<<20)}}

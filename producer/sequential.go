@@ -21,7 +21,16 @@ type sequentialSource struct {
 
 	next   int64 // line, 0 is the first
 	reader *lineReader
+	texts  []byte   // of the last lines
+	last   [][]byte // they
+	err    error    // that comes behind them
 }
+
+// What Next returns together, at most: so many lines, and bytes but for the last one.
+const (
+	readsAtOnce = 32
+	readsBytes  = 64 << 10
+)
 
 // openSequential reads the file once, to know its lines. The error is a *service.UsageError when another --file mends it.
 func openSequential(ctx context.Context, path string, loop bool) (*sequentialSource, error) {
@@ -44,11 +53,28 @@ func (s *sequentialSource) whole() io.Reader { return io.NewSectionReader(s.file
 // Limit refuses a file with a line that Kafka would refuse.
 func (s *sequentialSource) Limit(maxBytes int) error { return s.longest.check(s.path, maxBytes) }
 
-// Next returns the next line that is not blank, without white space around it.
-func (s *sequentialSource) Next(ctx context.Context) ([]byte, error) {
+// Next returns the next lines that are not blank, without white space around them.
+func (s *sequentialSource) Next(ctx context.Context, n int) ([][]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	s.texts, s.last = s.texts[:0], s.last[:0]
+	for s.err == nil && len(s.last) < min(n, readsAtOnce) && len(s.texts) < readsBytes {
+		var line []byte
+		if line, s.err = s.line(); s.err == nil {
+			begin := len(s.texts)
+			s.texts = append(s.texts, line...)
+			s.last = append(s.last, s.texts[begin:])
+		}
+	}
+	if len(s.last) == 0 {
+		return nil, s.err
+	}
+	return s.last, nil
+}
+
+// line returns the next one, valid until the next call.
+func (s *sequentialSource) line() ([]byte, error) {
 	if s.next == s.lines {
 		if !s.loop {
 			return nil, io.EOF
@@ -70,8 +96,5 @@ func (s *sequentialSource) Next(ctx context.Context) ([]byte, error) {
 		}
 	}
 }
-
-// Waits tells that there is a line, or the end.
-func (s *sequentialSource) Waits() bool { return false }
 
 func (s *sequentialSource) Close() error { return s.file.Close() }

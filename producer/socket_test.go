@@ -50,7 +50,7 @@ func (f *fakeServer) client(t *testing.T) (*streamSource, *output, *prometheus.R
 
 func next(t *testing.T, s Source, want string) {
 	t.Helper()
-	if line, err := s.Next(t.Context()); string(line) != want || err != nil {
+	if line, err := one(t.Context(), s); string(line) != want || err != nil {
 		t.Fatalf("%q, %v; want %q", line, err, want)
 	}
 }
@@ -179,7 +179,7 @@ func TestSocketStops(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				for {
-					if _, err := s.Next(ctx); err != nil {
+					if _, err := s.Next(ctx, 1); err != nil {
 						if !errors.Is(err, context.DeadlineExceeded) {
 							t.Error(err)
 						}

@@ -9,13 +9,14 @@ type splitter struct {
 
 	chunk []byte // what is not split yet
 	begun []byte // the beginning of a line that goes on in the next chunk; of one that is too long, nothing more
+	spare []byte // room for the next one: a line may be in use that was begun before
 	bytes int    // of that line, so far
 	cr    bool   // its last byte is \r
 }
 
 // piece is a line, or one that is too long, of which only the length is known.
 type piece struct {
-	line  []byte // valid until the next call; never nil
+	line  []byte // valid until the next call of add or end; never nil
 	bytes int
 	long  bool
 }
@@ -72,7 +73,7 @@ func (s *splitter) take() piece {
 		size--
 	}
 	line := s.begun[:min(size, len(s.begun))]
-	s.begun, s.bytes, s.cr = s.begun[:0], 0, false
+	s.begun, s.spare, s.bytes, s.cr = s.spare[:0], s.begun, 0, false
 	return s.measured(line, size)
 }
 

@@ -38,7 +38,8 @@ type streamSource struct {
 	// Next's own.
 	lines    splitter
 	chunk    []byte // the buffer that is being split
-	number   int64  // of the line, in all streams
+	ready    [][]byte
+	number   int64 // of the line, in all streams
 	complain complaint
 }
 
@@ -52,9 +53,6 @@ func newStreamSource(name string, log *slog.Logger, refused prometheus.Counter, 
 	}
 	return s
 }
-
-// Waits tells that lines come when they come.
-func (s *streamSource) Waits() bool { return true }
 
 // Limit begins to read: before it, nobody would take the lines.
 func (s *streamSource) Limit(maxBytes int) error {
@@ -93,13 +91,17 @@ func (s *streamSource) receive(ctx context.Context, r io.Reader) (n int64, err e
 	}
 }
 
-// Next returns the next line. Lines longer than the limit are left out, logged and counted.
-func (s *streamSource) Next(ctx context.Context) ([]byte, error) {
-	for {
-		if err := ctx.Err(); err != nil {
+// Next returns the next line, with those that end in what was read with it. Lines longer than the limit are left out, logged and counted.
+func (s *streamSource) Next(ctx context.Context, n int) ([][]byte, error) {
+	s.ready = s.ready[:0]
+	for len(s.ready) < n {
+		if err := ctx.Err(); err != nil && len(s.ready) == 0 {
 			return nil, err
 		}
 		p, ok := s.lines.next()
+		if !ok && len(s.ready) > 0 {
+			break
+		}
 		if !ok {
 			var err error
 			if p, ok, err = s.more(ctx); err != nil {
@@ -110,11 +112,13 @@ func (s *streamSource) Next(ctx context.Context) ([]byte, error) {
 			continue
 		}
 		s.number++
-		if !p.long {
-			return p.line, nil
+		if p.long {
+			s.refuse(p.bytes)
+			continue
 		}
-		s.refuse(p.bytes)
+		s.ready = append(s.ready, p.line)
 	}
+	return s.ready, nil
 }
 
 // more waits for the next chunk. At the end of a stream it may return the line that had no end.

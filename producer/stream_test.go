@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -41,12 +42,26 @@ func stdin(t *testing.T, r io.Reader) (*streamSource, *output, *prometheus.Regis
 // rest returns the lines until an error, which is io.EOF in the end.
 func rest(ctx context.Context, s Source) (lines []string, err error) {
 	for {
-		line, err := s.Next(ctx)
+		next, err := s.Next(ctx, 1000)
 		if err != nil {
 			return lines, err
 		}
-		lines = append(lines, string(line))
+		for _, line := range next {
+			lines = append(lines, string(line))
+		}
 	}
+}
+
+// one returns the next line.
+func one(ctx context.Context, s Source) ([]byte, error) {
+	lines, err := s.Next(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) != 1 {
+		return nil, fmt.Errorf("%d lines, not one: %q", len(lines), lines)
+	}
+	return lines[0], nil
 }
 
 func TestStdinEnds(t *testing.T) {
@@ -84,12 +99,12 @@ func TestStreamDoesNotWaitForMore(t *testing.T) {
 			w.Write([]byte("typed\nhalf"))
 		}()
 		begin := time.Now()
-		if line, err := s.Next(t.Context()); string(line) != "typed" || err != nil || time.Since(begin) != time.Minute {
+		if line, err := one(t.Context(), s); string(line) != "typed" || err != nil || time.Since(begin) != time.Minute {
 			t.Errorf("%q, %v after %v", line, err, time.Since(begin))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if line, err := s.Next(ctx); err != context.DeadlineExceeded || time.Since(begin) != 2*time.Minute {
+		if line, err := one(ctx, s); err != context.DeadlineExceeded || time.Since(begin) != 2*time.Minute {
 			t.Errorf("%q, %v after %v", line, err, time.Since(begin))
 		}
 		s.Close()
@@ -100,15 +115,47 @@ func TestStreamDoesNotWaitForMore(t *testing.T) {
 	})
 }
 
+// Lines that were read together come together, as many as are asked for, and no other is waited for. What comes in with the end of a line that
+// was begun before leaves that line as it is.
+func TestStreamGivesWhatIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		s, _, _ := stdin(t, r)
+		go func() {
+			defer w.Close()
+			for _, chunk := range []string{"abc", "def\nsecond\nthird\n123", "456\n123456789\nx\ny\n", "end"} {
+				w.Write([]byte(chunk))
+				time.Sleep(time.Minute)
+			}
+		}()
+		var got []string
+		begin := time.Now()
+		for _, n := range []int{10, 2, 10, 10, 10} {
+			lines, err := s.Next(t.Context(), n)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprintf("%.0f %s", time.Since(begin).Minutes(), lines))
+		}
+		if want := []string{"1 [abcdef second third]", "2 [123456 x]", "2 [y]", "4 [end]"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		s.Close()
+	})
+}
+
 // No line comes after the context's end, though some were read.
 func TestStreamStops(t *testing.T) {
 	s, log, _ := stdin(t, strings.NewReader("a\nb\nc\n"))
 	ctx, cancel := context.WithCancel(t.Context())
-	if line, err := s.Next(ctx); string(line) != "a" || err != nil {
+	if line, err := one(ctx, s); string(line) != "a" || err != nil {
 		t.Fatal(string(line), err)
 	}
 	cancel()
-	if line, err := s.Next(ctx); err != context.Canceled {
+	if line, err := one(ctx, s); err != context.Canceled {
 		t.Errorf("%q, %v", line, err)
 	}
 	if s.Close(); !strings.Contains(log.String(), "bytes=4") {
@@ -161,7 +208,7 @@ func TestStreamReadsNoMoreThanItsBuffers(t *testing.T) {
 				t.Fatalf("%d bytes read, want %d", e.taken, most)
 			}
 			for range streamBuffer / 8 {
-				if line, err := s.Next(t.Context()); string(line) != "1234567" || err != nil {
+				if line, err := one(t.Context(), s); string(line) != "1234567" || err != nil {
 					t.Fatal(string(line), err)
 				}
 			}
@@ -177,9 +224,14 @@ func BenchmarkStream(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	b.SetBytes(8)
+	var lines [][]byte
 	for b.Loop() {
-		if _, err := s.Next(ctx); err != nil {
-			b.Fatal(err)
+		if len(lines) == 0 {
+			var err error
+			if lines, err = s.Next(ctx, most); err != nil {
+				b.Fatal(err)
+			}
 		}
+		lines = lines[1:]
 	}
 }
