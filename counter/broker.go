@@ -22,7 +22,7 @@ type broker interface {
 
 // transactional is a *kafkaio.Transactional.
 type transactional interface {
-	Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) (bool, error)
+	Prepare(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, bool, error)
 	Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error)
 	Settled(ctx context.Context) error
 }

@@ -316,28 +316,45 @@ func (t *combineTask) outOfRange(in *input, err error) error {
 	return nil
 }
 
-// prepareNext prepares the transaction in which the next window closes, if no more lines come.
+// prepareNext prepares the transaction in which the next window closes, if no more lines come. If they do, what flush sends behind it holds.
 func (t *combineTask) prepareNext(ctx context.Context) error {
-	return t.prepare(ctx, t.offsets(t.combiner.NextEnd(), t.combiner.Until())...)
+	offsets := t.offsets(t.combiner.NextEnd(), t.combiner.Until())
+	t.combiner.FlushAhead(t.known)
+	if err := t.prepare(ctx, t.outputs(), offsets...); err != nil {
+		return err
+	}
+	if !t.prepared.IsZero() { // else the records go with those of flush
+		t.sent()
+	}
+	return nil
+}
+
+// outputs are the records that were emitted and not sent yet.
+func (t *combineTask) outputs() []kafkaio.Output {
+	outputs := make([]kafkaio.Output, t.partitions)
+	for q := range outputs {
+		outputs[q] = kafkaio.Output{Topic: t.cfg.shuffleTopic(), Partition: int32(q), Batches: t.packers[q].all()}
+	}
+	return outputs
+}
+
+// sent notes that the outputs were.
+func (t *combineTask) sent() {
+	for q := range t.packers {
+		t.packers[q].sent()
+	}
 }
 
 // flush commits what was counted, the watermark and the positions in one transaction.
 func (t *combineTask) flush(ctx context.Context) error {
 	totals, load, until := t.combiner.Pending(), t.combiner.Load(), t.combiner.Until()
 	watermark := t.combiner.Watermark()
-	shuffle := t.cfg.shuffleTopic()
 	t.combiner.Flush(t.known)
-	outputs := make([]kafkaio.Output, t.partitions)
-	for q := range outputs {
-		outputs[q] = kafkaio.Output{Topic: shuffle, Partition: int32(q), Batches: t.packers[q].all()}
-	}
-	if err := t.commit(ctx, outputs, t.offsets(watermark, until)...); err != nil {
+	if err := t.commit(ctx, t.outputs(), t.offsets(watermark, until)...); err != nil {
 		return err
 	}
 	t.until = max(t.until, until)
-	for q := range t.packers {
-		t.packers[q].sent()
-	}
+	t.sent()
 	t.flushed = time.Now()
 	t.skew.sent(until, load)
 	t.metrics.lines.Add(float64(totals.Lines))

@@ -81,13 +81,14 @@ func (d *drain) flush(b *testing.B, slot int) {
 	for q, r := range d.reduces {
 		for _, batch := range d.packers[slot][q].all() {
 			walk(b, encodeBatch(batch, batchHeader{base: d.offsets[q], appendTime: -1}), d.offsets[q], func(rec *kafkaio.Record) {
-				if err := r.reducer.Apply(rec.Offset, rec.Value); err != nil {
+				if err := r.reducer.Apply(int64(slot), rec.Offset, rec.Value); err != nil {
 					b.Fatal(err)
 				}
 			})
 			d.offsets[q] += int64(batch.Len())
 		}
 		d.packers[slot][q].sent()
+		r.reducer.Ended(int64(slot))
 		for w, _, ok, err := r.reducer.Close(); ok || err != nil; w, _, ok, err = r.reducer.Close() {
 			if err != nil {
 				b.Fatal(err)

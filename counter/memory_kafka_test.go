@@ -198,10 +198,7 @@ func (k *memoryKafka) decide(t *memoryTransaction, commit bool) {
 	for _, l := range t.logs {
 		finish(fmt.Sprintf("%s/%d", l.name.topic, l.name.partition), func() {
 			first, written := l.open[t]
-			var marker kafkaio.RecordBatch
-			marker.Append(0, []byte{0, 0, 0, 1}, nil)
-			at, _ := k.append(l, &marker, t, true)
-			delete(l.open, t)
+			at := k.mark(l, t)
 			if !commit && written {
 				l.aborted = append(l.aborted, abortedRange{t.producer.id, first, at})
 			}
@@ -214,6 +211,15 @@ func (k *memoryKafka) decide(t *memoryTransaction, commit bool) {
 			}
 		}
 	})
+}
+
+// mark writes the marker of a transaction, and returns its offset.
+func (k *memoryKafka) mark(l *memoryLog, t *memoryTransaction) int64 {
+	var marker kafkaio.RecordBatch
+	marker.Append(0, []byte{0, 0, 0, 1}, nil)
+	at, _ := k.append(l, &marker, t, true)
+	delete(l.open, t)
+	return at
 }
 
 // fetch returns what a read_committed fetch finds, at most so many batches; empty tells whether there was none.

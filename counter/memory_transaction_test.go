@@ -45,23 +45,26 @@ type memoryTransactional struct {
 func (t *memoryTransactional) Settled(context.Context) error { return nil }
 
 // Prepare goes through the steps of (*kafkaio.Transactional).Prepare.
-func (t *memoryTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) (bool, error) {
+func (t *memoryTransactional) Prepare(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) (acks []kafkaio.Ack, prepared bool, err error) {
 	var all []topicPartition
 	for topic, partitions := range t.footprint.Writes {
 		for _, p := range partitions {
 			all = append(all, topicPartition{topic, p})
 		}
 	}
-	err := t.addPartitions(ctx, all)
+	err = t.addPartitions(ctx, all)
 	if err == nil {
 		err = t.commitOffsets(ctx, in, offsets)
 	}
-	t.client.kafka.schedule.trace("%s prepares %s epoch %d: offsets %v: %v", t.client.owner, t.id, t.epoch, offsets, err)
+	if err == nil {
+		acks, err = t.produce(ctx, outputs)
+	}
+	t.client.kafka.schedule.trace("%s prepares %s epoch %d: %d outputs, offsets %v: %v", t.client.owner, t.id, t.epoch, len(outputs), offsets, err)
 	if err != nil {
-		return false, t.failed(ctx, err)
+		return nil, false, t.failed(ctx, err)
 	}
 	t.prepared, t.promised = true, slices.Clone(offsets)
-	return true, nil
+	return acks, true, nil
 }
 
 // Commit goes through the steps of (*kafkaio.Transactional).Commit.
@@ -101,7 +104,6 @@ func (t *memoryTransactional) addPartitions(ctx context.Context, added []topicPa
 }
 
 func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
-	k := t.client.kafka
 	if !t.prepared {
 		var written []topicPartition
 		for _, o := range outputs {
@@ -111,8 +113,18 @@ func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outpu
 			return nil, err
 		}
 	}
+	acks, err := t.produce(ctx, outputs)
+	if err != nil || slices.Equal(offsets, t.promised) {
+		return acks, err
+	}
+	return acks, t.commitOffsets(ctx, in, offsets)
+}
+
+func (t *memoryTransactional) produce(ctx context.Context, outputs []kafkaio.Output) ([]kafkaio.Ack, error) {
+	k := t.client.kafka
 	acks := make([]kafkaio.Ack, len(outputs))
 	for i, o := range outputs {
+		acks[i] = kafkaio.Ack{BaseOffset: -1, AppendTime: -1}
 		for _, b := range o.Batches {
 			acks[i].Sent = time.Now()
 			err := t.step(ctx, fmt.Sprintf("produce %s/%d", o.Topic, o.Partition), func(txn *memoryTransaction) error {
@@ -128,10 +140,7 @@ func (t *memoryTransactional) write(ctx context.Context, in kafkaio.Place, outpu
 			acks[i].Received = time.Now()
 		}
 	}
-	if slices.Equal(offsets, t.promised) {
-		return acks, nil
-	}
-	return acks, t.commitOffsets(ctx, in, offsets)
+	return acks, nil
 }
 
 func (t *memoryTransactional) commitOffsets(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) error {

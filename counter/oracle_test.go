@@ -70,19 +70,31 @@ func sum(all map[int64]*batch) batch {
 
 // committed reads a log as a consumer with read_committed does.
 func committed(l *memoryLog) (records []kafkaio.Record, err error) {
+	err = eachCommitted(l, func(_ int64, rec kafkaio.Record) error {
+		rec.Key, rec.Value = bytes.Clone(rec.Key), bytes.Clone(rec.Value)
+		records = append(records, rec)
+		return nil
+	}, nil)
+	return records, err
+}
+
+// eachCommitted takes each record with its producer, and in between them whose transaction has ended.
+func eachCommitted(l *memoryLog, take func(producer int64, rec kafkaio.Record) error, ended func(producer int64)) error {
 	position := int64(0)
 	for {
 		f, empty := l.kafkaFetch(position)
 		if empty {
-			return records, nil
+			return nil
 		}
+		f.Ended = ended
 		var rec kafkaio.Record
 		for f.Next(&rec) {
-			rec.Key, rec.Value = bytes.Clone(rec.Key), bytes.Clone(rec.Value)
-			records = append(records, rec)
+			if err := take(f.ProducerID(), rec); err != nil {
+				return err
+			}
 		}
 		if f.Err() != nil {
-			return nil, f.Err()
+			return f.Err()
 		}
 		position = f.Position()
 	}

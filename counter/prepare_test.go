@@ -19,16 +19,17 @@ type sent struct {
 	at      time.Time
 	what    string // prepare, commit or delete
 	stage   string
-	outputs int
+	batches int
 	offsets []kafkaio.Offset
 }
 
 // noting is a broker that notes what is prepared and committed, and when.
 type noting struct {
 	*memoryClient
-	mu      *sync.Mutex
-	all     *[]sent
-	refuses error // what Prepare returns
+	mu       *sync.Mutex
+	all      *[]sent
+	refuses  error // what Prepare returns
+	declines bool  // Prepare returns false
 }
 
 func noted(p *process) (b noting) {
@@ -47,14 +48,18 @@ func (b noting) NewTransactional(ctx context.Context, id string, f kafkaio.Footp
 }
 
 func (b noting) DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error {
-	defer b.note("delete", stageReduce, 0, []kafkaio.Offset{{Topic: topic, Partition: partition, Offset: before}})
+	defer b.note("delete", stageReduce, nil, []kafkaio.Offset{{Topic: topic, Partition: partition, Offset: before}})
 	return b.memoryClient.DeleteRecords(ctx, topic, partition, before)
 }
 
-func (b noting) note(what, stage string, outputs int, offsets []kafkaio.Offset) {
+func (b noting) note(what, stage string, outputs []kafkaio.Output, offsets []kafkaio.Offset) {
+	batches := 0
+	for _, o := range outputs {
+		batches += len(o.Batches)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	*b.all = append(*b.all, sent{time.Now(), what, stage, outputs, slices.Clone(offsets)})
+	*b.all = append(*b.all, sent{time.Now(), what, stage, batches, slices.Clone(offsets)})
 }
 
 type notingTransactional struct {
@@ -63,16 +68,16 @@ type notingTransactional struct {
 	stage string
 }
 
-func (t notingTransactional) Prepare(ctx context.Context, in kafkaio.Place, offsets []kafkaio.Offset) (bool, error) {
-	t.note("prepare", t.stage, 0, offsets)
-	if t.refuses != nil {
-		return false, t.refuses
+func (t notingTransactional) Prepare(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, bool, error) {
+	t.note("prepare", t.stage, outputs, offsets)
+	if t.refuses != nil || t.declines {
+		return nil, false, t.refuses
 	}
-	return t.transactional.Prepare(ctx, in, offsets)
+	return t.transactional.Prepare(ctx, in, outputs, offsets)
 }
 
 func (t notingTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
-	t.note("commit", t.stage, len(outputs), offsets)
+	t.note("commit", t.stage, outputs, offsets)
 	return t.transactional.Commit(ctx, in, outputs, offsets)
 }
 
@@ -132,7 +137,7 @@ func whileAtWork(t *testing.T, interval time.Duration, do func(t *testing.T, s *
 var preparedAt = map[string]time.Duration{stageCombine: 150 * time.Millisecond, stageReduce: -100 * time.Millisecond}
 
 // A transaction that the broker's clock will let close a window is prepared before, and with the very offsets that are committed then: nothing but
-// the records is left to send.
+// the reduces' records is left to send.
 func TestPrepared(t *testing.T) {
 	whileAtWork(t, 5*time.Second, func(t *testing.T, s *schedule, p *process, b noting) {
 		for window, test := range []struct {
@@ -159,6 +164,9 @@ func TestPrepared(t *testing.T) {
 				}
 				if at := committed.at.Sub(end); at < 250*time.Millisecond || at > 350*time.Millisecond {
 					t.Errorf("window %d, %s: committed %v after the window's end", window, stage, at)
+				}
+				if combines := stage == stageCombine; (prepared.batches > 0) != combines || (committed.batches > 0) == combines {
+					t.Errorf("window %d, %s: %d batches prepared, then %d", window, stage, prepared.batches, committed.batches)
 				}
 				if same := slices.Equal(prepared.offsets, committed.offsets); same == test.again[stage] || len(committed.offsets) != 1 ||
 					!same && committed.offsets[0].Offset <= prepared.offsets[0].Offset {
@@ -204,6 +212,37 @@ func TestPreparedInVain(t *testing.T) {
 	})
 }
 
+// Where nothing can be prepared, all is sent when it is due.
+func TestPrepareDeclined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quiet(t, 1, 1)
+		b := noted(p)
+		b.declines = true
+		p.job.broker = b
+		ctx, stop := context.WithCancel(t.Context())
+		over := slotAtWork(ctx, p)
+		time.Sleep(time.Second)
+		s.lines(0, 2)
+		end := p.toEnd()
+		time.Sleep(2 * time.Second)
+		prepared, all := 0, b.since(end, stageCombine)
+		for _, one := range all {
+			if one.what == "prepare" {
+				prepared++
+			}
+		}
+		if last := all[len(all)-1]; prepared < 2 || last.what != "commit" || last.batches == 0 || last.at.Sub(end) > 350*time.Millisecond {
+			t.Errorf("%v", all)
+		}
+		_, windows, err := s.printed()
+		if w := windows[p.job.interval.Of(s.kafka.now())-1]; err != nil || w == nil || w.lines != 2 {
+			t.Errorf("%v, %v", w, err)
+		}
+		stop()
+		<-over
+	})
+}
+
 // What was prepared for a window that does not close is committed after a while, once, and so it is when the counter stops before: nobody else has to abort it.
 func TestPreparedForNothing(t *testing.T) {
 	for _, stops := range []bool{false, true} {
@@ -233,6 +272,10 @@ func TestPreparedForNothing(t *testing.T) {
 						t.Errorf("stops %t, %s: prepared again: %v", stops, stage, further)
 					}
 				}
+			}
+			_, windows, err := s.printed()
+			if w := windows[p.job.interval.Of(s.kafka.now()-time.Since(end).Milliseconds()-1)]; err != nil || w != nil {
+				t.Errorf("stops %t: the window that the partition without a leader holds open is there: %v, %v", stops, w, err)
 			}
 			s.kafka.mu.Lock()
 			for id, producer := range s.kafka.producers {

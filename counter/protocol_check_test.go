@@ -3,6 +3,7 @@ package counter
 import (
 	"strings"
 
+	"wordcount/internal/kafkaio"
 	"wordcount/internal/wire"
 )
 
@@ -40,8 +41,8 @@ func (s *script) own() map[string]int64 {
 	return own
 }
 
-// checkShuffle checks what the combine tasks have said: watermarks never fall, a line is late when its slot's watermark had
-// passed its window, and is then counted where the watermark was; nothing comes for a window that the watermark has passed.
+// checkShuffle checks what the combine tasks have said, in each transaction with its last watermark: those never fall, a line is late when its
+// slot's watermark had passed its window, and is then counted where the watermark was; nothing comes for a window that the watermark has passed.
 func (s *script) checkShuffle() {
 	own, interval := s.own(), s.cfg.interval()
 	type counted struct {
@@ -51,35 +52,39 @@ func (s *script) checkShuffle() {
 	for q, l := range s.kafka.topics["g-shuffle"] {
 		whole := *l
 		whole.start = 0 // also what was deleted
-		records, err := committed(&whole)
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
 		marks := make([]int64, s.partitions)
 		for i := range marks {
 			marks[i] = wire.NoWatermark
 		}
 		pending := make([][]counted, s.partitions)
-		for _, rec := range records {
+		said := make(map[int64]*wire.Watermark) // by producer
+		take := func(producer int64, rec kafkaio.Record) error {
 			partial, entries, mark, err := wire.ParseShuffle(rec.Value)
 			if err != nil {
-				s.t.Error(err)
+				return err
+			}
+			if mark != nil {
+				said[producer] = mark
+				return nil
+			}
+			if interval.End(partial.Window) <= marks[partial.Slot] {
+				s.t.Errorf("shuffle/%d has window %d of slot %d after its watermark %d", q, partial.Window, partial.Slot, marks[partial.Slot])
+			}
+			for len(entries) > 0 {
+				word, _, rest, _ := wire.NextEntry(entries)
+				if word[0] == '#' {
+					pending[partial.Slot] = append(pending[partial.Slot], counted{string(word), partial.Window})
+				}
+				entries = rest
+			}
+			return nil
+		}
+		ended := func(producer int64) {
+			mark := said[producer]
+			if mark == nil {
 				return
 			}
-			if mark == nil {
-				if interval.End(partial.Window) <= marks[partial.Slot] {
-					s.t.Errorf("shuffle/%d has window %d of slot %d after its watermark %d", q, partial.Window, partial.Slot, marks[partial.Slot])
-				}
-				for len(entries) > 0 {
-					word, _, rest, _ := wire.NextEntry(entries)
-					if word[0] == '#' {
-						pending[partial.Slot] = append(pending[partial.Slot], counted{string(word), partial.Window})
-					}
-					entries = rest
-				}
-				continue
-			}
+			delete(said, producer)
 			if mark.Time < marks[mark.Slot] {
 				s.t.Errorf("shuffle/%d has watermark %d of slot %d after %d", q, mark.Time, mark.Slot, marks[mark.Slot])
 			}
@@ -91,6 +96,10 @@ func (s *script) checkShuffle() {
 			}
 			pending[mark.Slot] = pending[mark.Slot][:0]
 			marks[mark.Slot] = mark.Time
+		}
+		if err := eachCommitted(&whole, take, ended); err != nil {
+			s.t.Error(err)
+			return
 		}
 	}
 }

@@ -162,7 +162,7 @@ func (t *scripted) advance(commit bool) error {
 			if err != nil {
 				return err
 			}
-			more = t.calm.Load() && f != nil && f.Position() < f.HighWatermark
+			more = t.calm.Load() && f != nil && f.Position() < f.LastStable
 		}
 		switch {
 		case commit:

@@ -78,14 +78,34 @@ func (s *schedule) commit(topic string, partition int32, offset int64, metadata 
 	s.kafka.offsets[topicPartition{topic, partition}] = kafkaio.Offset{Topic: topic, Partition: partition, Offset: offset, Metadata: metadata}
 }
 
+// send sends shuffle records, each in a transaction of its own: the n-th is at offset 2n.
 func (s *schedule) send(partition int, records ...[]byte) {
-	var b kafkaio.RecordBatch
 	for _, record := range records {
-		b.Append(0, nil, record)
+		s.sends(partition, record)()
 	}
-	s.kafka.mu.Lock()
-	defer s.kafka.mu.Unlock()
-	s.kafka.append(s.kafka.topics["g-shuffle"][partition], &b, nil, false)
+}
+
+// sends sends a record in a transaction of a producer of its own, which ends with some more.
+func (s *schedule) sends(partition int, record []byte) (end func(more ...[]byte)) {
+	k := s.kafka
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.producerID++
+	l, txn := k.topics["g-shuffle"][partition], &memoryTransaction{producer: &memoryProducer{id: k.producerID}}
+	send := func(record []byte) {
+		var b kafkaio.RecordBatch
+		b.Append(0, nil, record)
+		k.append(l, &b, txn, false)
+	}
+	send(record)
+	return func(more ...[]byte) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for _, record := range more {
+			send(record)
+		}
+		k.mark(l, txn)
+	}
 }
 
 // committed returns what the group has committed for a partition, and where its log begins and ends.

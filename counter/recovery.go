@@ -127,6 +127,19 @@ func (t *combineTask) announcedBefore(ctx context.Context, started bool) (said a
 	}
 	reader := t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: at}})
 	defer reader.Close()
+	var last *wire.Watermark // of a transaction that has not ended yet: the last one holds
+	var by int64
+	ended := func(producer int64) {
+		if last == nil || by != producer {
+			return
+		}
+		if said.first == wire.NoWatermark {
+			said.first = last.Time
+		}
+		said.newest = max(said.newest, last.Time)
+		said.partitions = max(said.partitions, last.Partitions)
+		last = nil
+	}
 	// Up to the high watermark: another slot's open transaction may hold the last stable offset back, and what was
 	// announced lies behind it.
 	wait := time.Duration(0)
@@ -137,17 +150,14 @@ func (t *combineTask) announcedBefore(ctx context.Context, started bool) (said a
 		}
 		for _, f := range fetched {
 			var rec kafkaio.Record
+			f.Ended = ended
 			for f.Next(&rec) {
 				_, _, mark, err := wire.ParseShuffle(rec.Value)
 				if err != nil {
 					return said, shuffleError(f.Topic, f.Partition, fmt.Errorf("at offset %d: %w", rec.Offset, err))
 				}
 				if mark != nil && mark.Slot == int(t.slot) && mark.Time != wire.NoWatermark {
-					if said.first == wire.NoWatermark {
-						said.first = mark.Time
-					}
-					said.newest = max(said.newest, mark.Time)
-					said.partitions = max(said.partitions, mark.Partitions)
+					last, by = mark, f.ProducerID()
 				}
 			}
 			if err := f.Err(); err != nil {

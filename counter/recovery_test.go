@@ -64,6 +64,12 @@ func TestRecover(t *testing.T) {
 		{"a slot without partitions promises no less than before", func(s *schedule) {
 			s.send(1, said(1, noWatermark, 1), said(1, aTime, 1), said(1, aTime+1000, 1))
 		}, nil, 1, resumption{aTime + 1000, aTime}, nil, "", false, ""},
+		{"a watermark that did not hold when its transaction ended", func(s *schedule) {
+			s.send(1, said(1, aTime, 1))
+			end := s.sends(1, said(1, aTime+5000, 1))
+			s.send(1, said(0, aTime+5000, 1))
+			end(said(1, aTime+1000, 1))
+		}, nil, 1, resumption{aTime + 1000, aTime}, nil, "", false, ""},
 		{"its partition is not seen", func(s *schedule) { s.commit("lines", 1, 0, aWatermark) }, nil, 1,
 			resumption{}, nil, "", false, "lines/1 was read before and is not assigned"},
 
@@ -225,8 +231,14 @@ func TestFirstCommitDeletes(t *testing.T) {
 		if err := task.start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := task.read(t.Context(), 0); err != nil {
-			t.Fatal(err)
+		for _, _, end := s.committed("g-shuffle", 1); ; {
+			f, err := task.read(t.Context(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Position() == end {
+				break
+			}
 		}
 		if err := task.close(t.Context()); err != nil {
 			t.Fatal(err)
@@ -234,11 +246,11 @@ func TestFirstCommitDeletes(t *testing.T) {
 		time.Sleep(time.Second)
 		committed, start, _ := s.committed("g-shuffle", 1)
 		state, err := wire.ParseReduceState(committed.Metadata)
-		if err != nil || committed.Offset != 2 || state.Closed != aTime || state.LinesPartitions != 2 {
+		if err != nil || committed.Offset != 4 || state.Closed != aTime || state.LinesPartitions != 2 {
 			t.Errorf("committed %+v, %v", committed, err)
 		}
-		if start != 2 {
-			t.Errorf("the log starts at %d, want 2", start)
+		if start != 4 {
+			t.Errorf("the log starts at %d, want 4", start)
 		}
 	})
 }
@@ -255,13 +267,13 @@ func TestReduceRefusesEntries(t *testing.T) {
 		s.send(1, said(0, aTime, 2), said(1, aTime, 2), partial(0), short[:len(short)-1], partial(1), said(0, aTime+2*anInterval, 2), said(1, aTime+2*anInterval, 2))
 		task := &reduceTask{task: p.task(1, 4)}
 		task.stage = stageReduce
-		if err := task.run(t.Context()); err == nil || !final(err) || !strings.Contains(err.Error(), "g-shuffle/1 at offset 3: malformed entries") {
+		if err := task.run(t.Context()); err == nil || !final(err) || !strings.Contains(err.Error(), "g-shuffle/1 at offset 6: malformed entries") {
 			t.Errorf("error %v", err)
 		}
 		time.Sleep(time.Second)
 		committed, _, _ := s.committed("g-shuffle", 1)
 		state, err := wire.ParseReduceState(committed.Metadata)
-		if err != nil || committed.Offset != 3 || state.Closed != aTime+anInterval {
+		if err != nil || committed.Offset != 6 || state.Closed != aTime+anInterval {
 			t.Errorf("committed %+v, %v", committed, err)
 		}
 	})

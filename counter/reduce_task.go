@@ -100,7 +100,7 @@ func (t *reduceTask) offset(safe int64, state wire.ReduceState) kafkaio.Offset {
 // prepareNext prepares the transaction in which the next window closes.
 func (t *reduceTask) prepareNext(ctx context.Context) error {
 	t.expected = t.offset(t.reducer.Expected())
-	return t.prepare(ctx, t.expected)
+	return t.prepare(ctx, nil, t.expected)
 }
 
 // stop closes what the combine tasks' last transactions have made ready. It reads on, with a fetch of its own, to what is there
@@ -177,8 +177,9 @@ func (t *reduceTask) read(ctx context.Context, wait time.Duration) (found *kafka
 	}
 	for _, f := range fetched {
 		var rec kafkaio.Record
+		f.Ended = t.reducer.Ended
 		for f.Next(&rec) {
-			if err := t.reducer.Apply(rec.Offset, rec.Value); err != nil {
+			if err := t.reducer.Apply(f.ProducerID(), rec.Offset, rec.Value); err != nil {
 				return nil, shuffleError(f.Topic, f.Partition, err)
 			}
 		}

@@ -163,19 +163,20 @@ func (t *task) footprint() kafkaio.Footprint {
 	}
 }
 
-// prepare sends what can be said of the next transaction before its records are there: the offsets that it will commit, unless something comes
+// prepare sends what can be said of the next transaction before: records, and the offsets that it will commit, unless something comes
 // in between. As little as can be is left for the moment in which a window closes.
-func (t *task) prepare(ctx context.Context, offsets ...kafkaio.Offset) error {
+func (t *task) prepare(ctx context.Context, outputs []kafkaio.Output, offsets ...kafkaio.Offset) error {
 	ctx, cancel := patient(ctx, lastPrepare)
 	defer cancel()
-	prepared, err := t.producer.Prepare(ctx, t, offsets)
+	acks, prepared, err := t.producer.Prepare(ctx, t, outputs, offsets)
 	if err != nil {
 		t.ended(err)
-		return err
+		return explained(err)
 	}
 	if prepared {
 		t.prepared = time.Now()
 	}
+	t.tell(acks)
 	return nil
 }
 
@@ -193,7 +194,7 @@ func (t *task) mayPrepare(end int64, ahead time.Duration) bool {
 // overdue tells whether a transaction was prepared so long ago that it must be committed without what it waits for.
 func (t *task) overdue() bool { return !t.prepared.IsZero() && time.Since(t.prepared) >= flushAge }
 
-// commit writes one transaction, tells the metrics how it went, and the clock what time it is at the broker. A stop does not
+// commit writes one transaction, or what is left of it, tells the metrics how it went, and the clock what time it is at the broker. A stop does not
 // interrupt it: what was read is committed, and readers don't wait for a transaction that was left open.
 func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...kafkaio.Offset) error {
 	ctx, cancel := patient(ctx, lastCommit)
@@ -203,19 +204,29 @@ func (t *task) commit(ctx context.Context, outputs []kafkaio.Output, offsets ...
 	t.prepared = time.Time{}
 	t.ended(err)
 	if err != nil {
-		var code kafka.Error
-		if errors.As(err, &code) && (code == kafka.MessageSizeTooLarge || code == kafka.RecordListTooLarge) {
-			return fmt.Errorf("%w: raise max.message.bytes of the topic above the longest word's record (1 MiB is enough for all)", err)
-		}
-		return err
+		return explained(err)
 	}
 	took := time.Since(start)
 	t.metrics.transaction.WithLabelValues(t.stage).Observe(took.Seconds())
 	t.log.Debug("committed", "task", t.String(), "took", took)
+	t.tell(acks)
+	return nil
+}
+
+// tell tells the clock what time it is at the broker.
+func (t *task) tell(acks []kafkaio.Ack) {
 	for _, a := range acks {
 		t.clock.Observe(a.AppendTime, a.Sent, a.Received)
 	}
-	return nil
+}
+
+// explained says what to do about a refusal of a task's records.
+func explained(err error) error {
+	var code kafka.Error
+	if errors.As(err, &code) && (code == kafka.MessageSizeTooLarge || code == kafka.RecordListTooLarge) {
+		return fmt.Errorf("%w: raise max.message.bytes of the topic above the longest word's record (1 MiB is enough for all)", err)
+	}
+	return err
 }
 
 // ended tells the metrics how a transaction ended.

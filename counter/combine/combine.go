@@ -37,6 +37,7 @@ type Combiner struct {
 	watermark int64     // or a time before it in the same window: Watermark has the newest
 	due       int64     // the end of that window, ms: an input that reaches it may raise the watermark beyond. The least at first
 	sent      int64     // the watermark of the last Flush, or the start's
+	ahead     int64     // the watermark of a FlushAhead since; notAhead: there was none
 	windows   []*counts // with lines, those that may get more, in order
 	current   *counts   // the window of the last line
 	pending   Totals
@@ -73,7 +74,7 @@ type Totals struct {
 // New returns a combiner whose watermark has not been set yet: it is wire.NoWatermark until Start.
 func New(cfg Config, inputs int) *Combiner {
 	c := &Combiner{cfg: cfg, split: tokenize.IsSpace(cfg.Tokenizer), inputs: make([]int64, inputs), watermark: wire.NoWatermark, due: math.MinInt64, sent: wire.NoWatermark,
-		packed: nothing, open: make([][]byte, cfg.Partitions)}
+		ahead: notAhead, packed: nothing, open: make([][]byte, cfg.Partitions)}
 	for i := range c.inputs {
 		c.inputs[i] = wire.NoWatermark
 	}
@@ -238,22 +239,41 @@ func (c *Combiner) NextEnd() int64 {
 // Until returns the end of the newest window with pending counts, math.MinInt64 when there is none.
 func (c *Combiner) Until() int64 {
 	if last := len(c.windows) - 1; last >= 0 {
-		return c.windows[last].end
+		return max(c.packed.until, c.windows[last].end)
 	}
 	return c.packed.until
 }
 
-// Flush emits what was counted and not emitted yet, then for each shuffle partition the watermark. So since the last Flush for each q
-// the partial counts of the words were emitted whose Kafka partition is q, by window. linesPartitions is noted with the watermark.
+// Flush emits what was counted and not emitted yet, then for each shuffle partition the watermark, unless FlushAhead has emitted the same. So since the
+// last Flush for each q the partial counts of the words were emitted whose Kafka partition is q, by window. linesPartitions is noted with the watermark.
 func (c *Combiner) Flush(linesPartitions int) {
 	c.pack(len(c.windows))
+	if c.Watermark() != c.ahead {
+		c.mark(c.watermark, linesPartitions)
+	}
+	c.pending, c.packed = Totals{}, nothing
+	c.sent, c.ahead = c.watermark, notAhead
+}
+
+// FlushAhead emits what was counted and not emitted yet, and as watermark the end of the next window, NextEnd. The records belong to a transaction with
+// those of the next Flush, which has the last word: what it emits holds.
+func (c *Combiner) FlushAhead(linesPartitions int) {
+	c.pack(len(c.windows))
+	if end := c.NextEnd(); end != c.ahead {
+		c.mark(end, linesPartitions)
+		c.ahead = end
+	}
+}
+
+const notAhead = math.MaxInt64 // no watermark is so great
+
+// mark emits a watermark for each shuffle partition.
+func (c *Combiner) mark(watermark int64, linesPartitions int) {
 	mark := wire.AppendWatermark(nil, wire.Watermark{
-		Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Time: c.Watermark(), Partitions: linesPartitions})
+		Slot: c.cfg.Slot, Interval: int64(c.cfg.Interval), Time: watermark, Partitions: linesPartitions})
 	for q := range c.cfg.Partitions {
 		c.cfg.Emit(q, mark)
 	}
-	c.pending, c.packed = Totals{}, nothing
-	c.sent = c.watermark
 }
 
 var nothing = packed{until: math.MinInt64}
@@ -262,7 +282,7 @@ var nothing = packed{until: math.MinInt64}
 func (c *Combiner) pack(n int) {
 	for _, w := range c.windows[:n] {
 		c.packed.load += c.packWindow(w)
-		c.packed.until = w.end
+		c.packed.until = max(c.packed.until, w.end)
 		c.spares.Put(w.words)
 	}
 	c.windows = slices.Delete(c.windows, 0, n)

@@ -180,6 +180,94 @@ func TestFlushHasTheNewestWatermark(t *testing.T) {
 	}
 }
 
+// What FlushAhead has emitted is not emitted again; the watermark is, where it is another one than was said.
+func TestFlushAhead(t *testing.T) {
+	const w0 = int64(start / interval)
+	for _, test := range []struct {
+		name  string
+		then  func(c *collector)
+		ahead string // what is emitted first: windows and their lines, watermarks from the start on
+		want  string
+		until int64
+	}{
+		{"the window closes", func(c *collector) { c.Idle(0, start+5250) }, "0:2 >5000", "", start + interval},
+		{"and nothing else is known", func(*collector) {}, "0:2 >5000", ">1000", start + interval},
+		{"a further line of the window", func(c *collector) { c.Line(0, start+2000, far, []byte("c")) }, "0:2 >5000", "0:1 >2000", start + interval},
+		{"which closes then", func(c *collector) {
+			c.Line(0, start+2000, far, []byte("c"))
+			c.Idle(0, start+5250)
+		}, "0:2 >5000", "0:1", start + interval},
+		{"a line of the next window", func(c *collector) { c.Line(0, start+5001, far, []byte("c")) }, "0:2 >5000", "1:1 >5001", start + 2*interval},
+		{"a line at its beginning", func(c *collector) { c.Line(0, start+5000, far, []byte("c")) }, "0:2 >5000", "1:1", start + 2*interval},
+		{"ahead again", func(c *collector) { c.FlushAhead(1) }, "0:2 >5000", ">1000", start + interval},
+		{"and again with a line", func(c *collector) {
+			c.Line(0, start+2000, far, []byte("c"))
+			c.FlushAhead(1)
+		}, "0:2 >5000", "0:1 >2000", start + interval},
+		{"and again for the window behind", func(c *collector) {
+			c.Line(0, start+5001, far, []byte("c"))
+			c.FlushAhead(1)
+		}, "0:2 >5000", "1:1 >10000 >5001", start + 2*interval},
+	} {
+		c := combiner(t, 1, onePartition)
+		emitted := func() string {
+			var all []string
+			for _, record := range c.records[0] {
+				partial, _, mark, err := wire.ParseShuffle(record)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if mark != nil {
+					all = append(all, fmt.Sprintf(">%d", mark.Time-start))
+				} else {
+					all = append(all, fmt.Sprintf("%d:%d", partial.Window-w0, partial.Lines))
+				}
+			}
+			c.records[0] = nil
+			return strings.Join(all, " ")
+		}
+		c.Line(0, start+500, far, []byte("a b"))
+		c.Line(0, start+1000, far, []byte("a"))
+		c.FlushAhead(1)
+		if got := emitted(); got != test.ahead {
+			t.Errorf("%s: ahead %s, want %s", test.name, got, test.ahead)
+		}
+		if want := (Totals{Lines: 2, Words: 3}); c.Pending() != want || c.Until() != start+interval || c.Load() == 0 || c.Size() == 0 || c.Closes() {
+			t.Errorf("%s: pending %+v until %d, load %d, size %d, closes %t", test.name, c.Pending(), c.Until(), c.Load(), c.Size(), c.Closes())
+		}
+		test.then(c)
+		if c.Until() != test.until {
+			t.Errorf("%s: until %d, want %d", test.name, c.Until(), test.until)
+		}
+		c.Flush(1)
+		if got := emitted(); got != test.want {
+			t.Errorf("%s: then %s, want %s", test.name, got, test.want)
+		}
+		if c.Pending() != (Totals{}) || c.Load() != 0 || c.Size() != 0 || c.Closes() {
+			t.Errorf("%s: in the end pending %+v, load %d, size %d, closes %t", test.name, c.Pending(), c.Load(), c.Size(), c.Closes())
+		}
+		watermark := c.Watermark() - start
+		if c.Flush(1); emitted() != fmt.Sprintf(">%d", watermark) { // it is said with every transaction
+			t.Errorf("%s: the next transaction does not say %d", test.name, watermark)
+		}
+	}
+}
+
+// What was emitted ahead counts for Until, also when lines of an earlier window come behind it.
+func TestUntilAfterFlushAhead(t *testing.T) {
+	c := combiner(t, 2)
+	c.Line(0, start+5001, far, []byte("a"))
+	c.FlushAhead(1)
+	c.Line(1, start+1000, far, []byte("a"))
+	if got := c.Until() - start; got != 2*interval {
+		t.Errorf("until start%+d", got)
+	}
+	c.FlushAhead(1)
+	if got := c.Until() - start; got != 2*interval {
+		t.Errorf("until start%+d, when all is emitted", got)
+	}
+}
+
 func all(windows map[int64]counted) map[int64]bool {
 	seen := make(map[int64]bool)
 	for number := range windows {

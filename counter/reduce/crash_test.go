@@ -9,14 +9,25 @@ import (
 	"wordcount/internal/wire"
 )
 
-// shuffled is a shuffle partition: what some slots' combine tasks sent, transaction after transaction.
+// shuffled is a shuffle partition: what some slots' combine tasks sent.
 type shuffled struct {
-	records [][]byte
-	want    []string // the windows to be closed, in order
+	log  []logged
+	want []string // the windows to be closed, in order
 }
 
-// send draws a log: slots start at different times, commit several windows at once or parts of one, and say watermarks.
+// logged is a record of a slot's combine, or the end of its transaction.
+type logged struct {
+	slot   int
+	record []byte
+	end    bool
+}
+
+// send draws a log: slots start at different times, commit several windows at once or parts of one, and say watermarks, some of which are
+// not the transaction's last. The records of several transactions stand in between each other.
 func send(r *rand.Rand, slots int, maxEmpty int64) (s shuffled) {
+	queues := make([][]logged, slots)
+	say := func(slot int, record []byte) { queues[slot] = append(queues[slot], logged{slot: slot, record: record}) }
+	end := func(slot int) { queues[slot] = append(queues[slot], logged{slot: slot, end: true}) }
 	marks := make([]int64, slots)
 	lines, words := make(map[int64]int64), make(map[int64]map[string]int64)
 	first := int64(-1)
@@ -36,22 +47,27 @@ func send(r *rand.Rand, slots int, maxEmpty int64) (s shuffled) {
 		if !announced[slot] {
 			announced[slot] = true
 			if r.IntN(2) == 0 {
-				s.records = append(s.records, watermark(slot, wire.NoWatermark))
+				say(slot, watermark(slot, wire.NoWatermark))
+				end(slot)
 			}
-			s.records = append(s.records, watermark(slot, marks[slot]))
+			say(slot, watermark(slot, marks[slot]))
+			end(slot)
 			continue
 		}
 		if marks[slot] >= until {
 			continue
 		}
-		// One transaction: partials of windows that are not closed, then the watermark.
+		// One transaction: partials of windows that are not closed, in between one watermark or another, then the one that holds.
 		for range r.IntN(4) {
+			if r.IntN(3) == 0 {
+				say(slot, watermark(slot, marks[slot]+r.Int64N(4*interval)))
+			}
 			number := marks[slot]/interval + r.Int64N(3)
 			if number >= until/interval {
 				continue
 			}
 			n, word := 1+r.Int64N(5), fmt.Sprint("w", r.IntN(5))
-			s.records = append(s.records, partial(slot, number, n, 0, fmt.Sprintf("%s*%d", word, n)))
+			say(slot, partial(slot, number, n, 0, fmt.Sprintf("%s*%d", word, n)))
 			lines[number] += n
 			if words[number] == nil {
 				words[number] = make(map[string]int64)
@@ -62,7 +78,16 @@ func send(r *rand.Rand, slots int, maxEmpty int64) (s shuffled) {
 		if r.IntN(8) == 0 { // nothing for a while
 			marks[slot] += r.Int64N(8 * interval)
 		}
-		s.records = append(s.records, watermark(slot, marks[slot]))
+		say(slot, watermark(slot, marks[slot]))
+		end(slot)
+	}
+	for left := true; left; {
+		left = false
+		for _, slot := range r.Perm(slots) {
+			n := min(1+r.IntN(3), len(queues[slot]))
+			s.log, queues[slot] = append(s.log, queues[slot][:n]...), queues[slot][n:]
+			left = left || len(queues[slot]) > 0
+		}
 	}
 	last := first/interval - 1
 	for k := first / interval; k < slices.Min(marks)/interval; k++ {
@@ -93,14 +118,16 @@ func TestCrash(t *testing.T) {
 		safe, at := int64(0), int64(0)
 		var committed, pending []string
 		reducer := New(cfg, nil, 0)
-		for at < int64(len(log.records)) {
+		for at < int64(len(log.log)) {
 			if r.IntN(crashing) == 0 { // also between closing and committing
 				crashes++
 				at, pending = safe, nil
 				reducer = New(cfg, state, safe)
 				continue
 			}
-			if err := reducer.Apply(at, log.records[at]); err != nil {
+			if one := log.log[at]; one.end {
+				reducer.Ended(int64(one.slot))
+			} else if err := reducer.Apply(int64(one.slot), at, one.record); err != nil {
 				t.Fatalf("seed %d: record %d: %v", seed, at, err)
 			}
 			at++
@@ -129,7 +156,7 @@ func TestCrash(t *testing.T) {
 				state = &s
 				committed, pending = append(committed, pending...), nil
 				for i := before; i < safe; i++ {
-					log.records[i] = nil // deleted
+					log.log[i] = logged{} // deleted
 				}
 			}
 		}

@@ -45,12 +45,17 @@ const (
 	maySpare = 8 << 20 // bytes
 )
 
-// slot is what is known of one combine task's promises.
+// slot is what is known of one combine task's promises. A watermark holds when the transaction has ended that has it, and is the last one there: records
+// that come behind it in the same transaction may belong to windows before it.
 type slot struct {
 	first      int64 // its first watermark: where it starts; NoWatermark before
 	watermark  int64
 	offset     int64 // of its newest watermark record
 	partitions int
+
+	said   wire.Watermark // in a transaction that has not ended yet
+	saidAt int64          // the record's offset; −1: nothing was
+	saidBy int64          // the producer
 }
 
 type counts struct {
@@ -86,7 +91,7 @@ func (w *waiting) room() int { return cap(w.entries) + partSize*cap(w.parts) }
 func New(cfg Config, committed *wire.ReduceState, offset int64) *Reducer {
 	r := &Reducer{cfg: cfg, slots: make([]slot, cfg.Partitions), windows: make(map[int64]*counts), next: offset}
 	for i := range r.slots {
-		r.slots[i] = slot{first: wire.NoWatermark, watermark: wire.NoWatermark, offset: -1}
+		r.slots[i] = slot{first: wire.NoWatermark, watermark: wire.NoWatermark, offset: -1, saidAt: -1}
 	}
 	r.state = wire.ReduceState{Interval: int64(cfg.Interval), Partitions: cfg.Partitions, Settings: cfg.Settings}
 	if committed != nil {
@@ -96,14 +101,14 @@ func New(cfg Config, committed *wire.ReduceState, offset int64) *Reducer {
 	return r
 }
 
-// Apply takes in one shuffle record. An error, which says at which offset, means that the record there was not written by a counter with
-// these settings.
-func (r *Reducer) Apply(offset int64, record []byte) error {
+// Apply takes in one committed shuffle record of a producer. An error, which says at which offset, means that the record there was not written by a
+// counter with these settings.
+func (r *Reducer) Apply(producer, offset int64, record []byte) error {
 	partial, entries, mark, err := wire.ParseShuffle(record)
 	switch {
 	case err != nil:
 	case mark != nil:
-		err = r.applyWatermark(offset, mark)
+		err = r.applyWatermark(producer, offset, mark)
 	default:
 		err = r.checkPartial(partial)
 	}
@@ -205,39 +210,50 @@ func (r *Reducer) check(slot int, interval int64) error {
 	return nil
 }
 
-func (r *Reducer) applyWatermark(offset int64, mark *wire.Watermark) error {
+func (r *Reducer) applyWatermark(producer, offset int64, mark *wire.Watermark) error {
 	if err := r.check(mark.Slot, mark.Interval); err != nil {
 		return err
 	}
-	s := &r.slots[mark.Slot]
 	if mark.Time == wire.NoWatermark {
 		return nil // no offset is committed with it
 	}
-	s.partitions = max(s.partitions, mark.Partitions)
-	if s.first == wire.NoWatermark {
-		s.first = mark.Time
+	s := &r.slots[mark.Slot]
+	s.said, s.saidAt, s.saidBy = *mark, offset, producer
+	return nil
+}
+
+// Ended notes that a transaction of a producer has ended behind the records applied: the watermark that was last in it holds.
+func (r *Reducer) Ended(producer int64) {
+	for i := range r.slots {
+		s := &r.slots[i]
+		if s.saidAt < 0 || s.saidBy != producer {
+			continue
+		}
+		s.partitions = max(s.partitions, s.said.Partitions)
+		if s.first == wire.NoWatermark {
+			s.first = s.said.Time
+		}
+		s.watermark = max(s.watermark, s.said.Time)
+		s.offset, s.saidAt = s.saidAt, -1
+		r.start()
 	}
-	s.watermark = max(s.watermark, mark.Time)
-	s.offset = offset
-	return r.start()
 }
 
 // start sets where a new group begins, once every slot has said where it does: at the window of the earliest.
-func (r *Reducer) start() error {
+func (r *Reducer) start() {
 	if r.started {
-		return nil
+		return
 	}
 	first := int64(math.MaxInt64)
 	for _, s := range r.slots {
 		if s.first == wire.NoWatermark {
-			return nil
+			return
 		}
 		first = min(first, s.first)
 	}
 	r.started = true
 	r.state.Closed = r.cfg.Interval.Floor(first)
 	r.state.LastNonEmpty = r.cfg.Interval.Of(first) - 1
-	return nil
 }
 
 // Started tells whether every slot has announced itself, now or before what was committed.
@@ -342,8 +358,11 @@ func (r *Reducer) safe(closed int64) int64 {
 		}
 	}
 	for _, s := range r.slots {
-		if s.offset >= 0 {
+		switch {
+		case s.offset >= 0:
 			safe = min(safe, s.offset)
+		case s.saidAt >= 0: // the first since the start
+			safe = min(safe, s.saidAt)
 		}
 	}
 	return safe

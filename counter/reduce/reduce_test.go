@@ -39,11 +39,18 @@ func watermarkOf(slot int, time int64, partitions int) []byte {
 	return wire.AppendWatermark(nil, wire.Watermark{Slot: slot, Interval: interval, Time: time, Partitions: partitions})
 }
 
-// apply takes in records from an offset on.
+// take takes in a record that is a transaction.
+func take(r *Reducer, offset int64, record []byte) error {
+	err := r.Apply(0, offset, record)
+	r.Ended(0)
+	return err
+}
+
+// apply takes in records from an offset on, each a transaction.
 func apply(t *testing.T, r *Reducer, from int64, records ...[]byte) {
 	t.Helper()
 	for i, record := range records {
-		if err := r.Apply(from+int64(i), record); err != nil {
+		if err := take(r, from+int64(i), record); err != nil {
 			t.Fatalf("record %d: %v", i, err)
 		}
 	}
@@ -392,10 +399,59 @@ func TestRestart(t *testing.T) {
 	wantClosed(t, r, 0, "1:2/0/2map[b:1 d:1]")
 }
 
+// A watermark holds when its transaction has ended, and then the last one of it.
+func TestWatermarkHoldsWhenItsTransactionHasEnded(t *testing.T) {
+	r := first(2)
+	apply(t, r, 0, watermark(0, start), watermark(1, start))
+	add := func(offset int64, record []byte) {
+		t.Helper()
+		if err := r.Apply(int64(offset%2), offset, record); err != nil {
+			t.Fatal(err)
+		}
+		wantClosed(t, r, 0)
+	}
+	// Two transactions, of the even offsets and of the odd.
+	add(2, partial(0, w0, 1, 0, "a"))
+	add(3, watermark(1, start+10_000))
+	add(4, watermark(0, start+5000))
+	r.Ended(1)
+	wantClosed(t, r, 0) // slot 0 has not
+	add(6, partial(0, w0, 1, 0, "late"))
+	add(8, watermark(0, start+4000))
+	r.Ended(2) // nobody's
+	wantClosed(t, r, 0)
+	r.Ended(0)
+	wantClosed(t, r, 0)
+	if safe, _ := r.Commit(); safe != 2 || r.Watermark() != start+4000 {
+		t.Errorf("safe offset %d, watermark start%+d", safe, r.Watermark()-start)
+	}
+	add(10, partial(0, w0, 1, 0, "a"))
+	add(12, watermark(0, start+5000))
+	r.Ended(0)
+	wantClosed(t, r, 0, "0:3/0/3map[a:2 late:1]")
+	if safe, _ := r.Commit(); safe != 3 {
+		t.Errorf("safe offset %d, want that of slot 1's watermark", safe)
+	}
+	r.Ended(0) // of a transaction without records here
+	wantClosed(t, r, 0)
+
+	// A task that starts in between finds the watermark before, and does not lose the one that does not hold yet.
+	_, state := r.Commit()
+	r = New(r.cfg, &state, 3)
+	add(3, watermark(1, start+10_000))
+	if safe, _ := r.Commit(); safe != 3 {
+		t.Errorf("safe offset %d, want that of the watermark whose end is still to be read", safe)
+	}
+	r.Ended(1)
+	add(12, watermark(0, start+10_000))
+	r.Ended(0)
+	wantClosed(t, r, 0, "1:0/0/0map[]")
+}
+
 // refused returns the error that comes of records, sooner or later.
 func refused(r *Reducer, from int64, records ...[]byte) error {
 	for i, record := range records {
-		if err := r.Apply(from+int64(i), record); err != nil {
+		if err := take(r, from+int64(i), record); err != nil {
 			return err
 		}
 	}
@@ -445,7 +501,7 @@ func TestApplyRefuses(t *testing.T) {
 	// A slot that says less than it has promised has a bug, and going on would lose the lines.
 	r := first(2)
 	apply(t, r, 0, watermark(0, start+5000), watermark(1, start))
-	if err := r.Apply(2, partial(0, w0, 1, 0, "a")); err == nil {
+	if err := take(r, 2, partial(0, w0, 1, 0, "a")); err == nil {
 		t.Error("a partial behind its slot's watermark was taken")
 	}
 	apply(t, r, 2, partial(1, w0, 1, 0, "a"), partial(0, w0+1, 1, 0, "a"))
@@ -461,7 +517,7 @@ func FuzzApply(f *testing.F) {
 		r := New(Config{Interval: interval, Partitions: 2, MaxEmpty: 3}, nil, 0)
 		before := int64(math.MinInt64)
 		for i, record := range [][]byte{watermark(0, start), watermark(1, start), one, two, one, watermark(0, start+20_000), watermark(1, start+20_000)} {
-			if err := r.Apply(int64(i), record); err != nil {
+			if err := take(r, int64(i), record); err != nil {
 				continue
 			}
 			for {
@@ -580,7 +636,7 @@ func BenchmarkApply(b *testing.B) {
 		words = append(words, fmt.Sprint("word", i))
 	}
 	r := first(1)
-	if err := r.Apply(0, watermark(0, start)); err != nil {
+	if err := take(r, 0, watermark(0, start)); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
@@ -590,13 +646,13 @@ func BenchmarkApply(b *testing.B) {
 		record := partial(0, number, 1, 0, words...)
 		b.StartTimer()
 		for range 4 { // slots
-			if err := r.Apply(offset, record); err != nil {
+			if err := take(r, offset, record); err != nil {
 				b.Fatal(err)
 			}
 			offset++
 			i += entries
 		}
-		if err := r.Apply(offset, watermark(0, (number+1)*interval)); err != nil {
+		if err := take(r, offset, watermark(0, (number+1)*interval)); err != nil {
 			b.Fatal(err)
 		}
 		offset++

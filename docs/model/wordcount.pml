@@ -14,6 +14,7 @@
 #define TASKS (SLOTS + 1)
 #define LOG 24                  /* records that the shuffle partition may get; spin reports more as an error */
 #define NONE 255
+#define AHEAD 254
 
 /* Where a task is taken over, slot 1 has no lines and follows the clock: more would take hours. Where a combine is, the reduce
    reads and closes at once, the worst case for what must not come too late. */
@@ -70,12 +71,13 @@ typedef Transactional {
 }
 Transactional txn[IDS];
 
-/* The shuffle partition. Control records are left out. */
+/* The shuffle partition. Control records are left out, and the watermark that holds when the transaction has ended is its last record: of those that
+   come ahead only WATERMARK_AT_ONCE takes notice. */
 typedef Record {
   byte id;
   byte state;                  /* OPEN until the transaction's marker is here, then as that says */
   byte slot;
-  byte window;                 /* of a partial; NONE: this is a watermark */
+  byte window;                 /* of a partial; NONE: this is the transaction's watermark; AHEAD: or so it seemed when it was prepared */
   byte value                   /* the partial's lines as a set, or the watermark */
 }
 Record shuffle[LOG];
@@ -238,7 +240,7 @@ inline begin(task) {
 #endif
 }
 
-/* What a combine does between two transactions, which nobody sees: it reads lines, or finds the partition idle when the clock has
+/* What a combine does between two steps, which nobody sees: it reads lines, or finds the partition idle when the clock has
    gone on. */
 inline gather() {
   do
@@ -262,12 +264,44 @@ inline gather() {
   w = 0
 }
 
+/* The partial counts that were not sent yet. */
+inline send() {
+  for (w : 0 .. WINDOWS - 1) {
+    if
+    :: lines[w] != gone[w] -> append(w, lines[w] & ~gone[w]); gone[w] = lines[w]
+    :: else
+    fi
+  }
+  w = 0
+}
+
+/* What a transaction has left to send. */
+inline complete() {
+  send();
+#ifdef AHEAD_STANDS
+  w = (ahead -> ahead : watermark);
+  append(NONE, w);
+  w = 0;
+#else
+  append(NONE, watermark); /* the last one holds: step 4 */
+#endif
+  ahead = 0;
+#ifdef OFFSET_APART
+  setOffset(slot, position, watermark)
+#else
+  commitOffset(slot, position, watermark)
+#endif
+}
+
 /* The combine task of a slot: combine_task.go and combine/combine.go. */
 proctype Combine(byte slot; byte generation) {
   byte id = ID(slot, generation), epoch;
   byte position, said;         /* the next line; the watermark of the last transaction */
   byte watermark, w;
   byte lines[WINDOWS];         /* counted since, by window, as sets */
+  byte gone[WINDOWS];          /* those of them that were sent */
+  byte ahead;                  /* the watermark that will hold if nothing more comes, when it was sent */
+  bool prepared;               /* one transaction of slot 0 was: with more it would take hours */
 start:
   atomic {
     begin(slot);
@@ -280,26 +314,22 @@ endRead:
   do
   :: atomic { !FENCED && READY && CALM && (position < LINES(slot) || watermark < WINDOWS) ->
        gather();
-       /* A transaction (step 2). Its requests are one step: until EndTxn only the last stable offset tells of them. */
-#ifdef WATERMARK_FIRST
-       append(NONE, watermark);
+       /* A transaction (step 2). Its requests are one step: until EndTxn only the last stable offset tells of them. Or two, when it is prepared. */
+       if
+       :: complete()
+       :: slot == 0 && generation == 0 && !prepared && watermark < WINDOWS ->
+          prepared = true;
+          send();
+          ahead = watermark + 1;
+#ifdef WATERMARK_AT_ONCE
+          append(AHEAD, ahead)
 #endif
-       for (w : 0 .. WINDOWS - 1) {
-         if
-         :: lines[w] -> append(w, lines[w])
-         :: else
-         fi
-       }
-#ifndef WATERMARK_FIRST
-       append(NONE, watermark); /* last: step 4 */
-#endif
-#ifdef OFFSET_APART
-       setOffset(slot, position, watermark);
-#else
-       commitOffset(slot, position, watermark);
-#endif
-       w = 0
+       fi
      };
+     if
+     :: atomic { ahead && !FENCED && CALM -> gather(); complete() }
+     :: !ahead || FENCED
+     fi;
      atomic { CALM -> /* EndTxn */
        if
        :: FENCED -> break
@@ -307,13 +337,13 @@ endRead:
           checkSent(0, lines[0]);
           checkSent(1, lines[1]);
           decide(COMMITTED);
-          said = watermark; lines[0] = 0; lines[1] = 0
+          said = watermark; lines[0] = 0; lines[1] = 0; gone[0] = 0; gone[1] = 0
        fi
      }
   :: FENCED -> break
   od;
   atomic {
-    position = 0; said = 0; watermark = 0; lines[0] = 0; lines[1] = 0; epoch = 0; /* as in blank */
+    position = 0; said = 0; watermark = 0; lines[0] = 0; lines[1] = 0; gone[0] = 0; gone[1] = 0; ahead = 0; epoch = 0; /* as in blank */
     if
     :: STILL_OWNER(slot) -> goto start
     :: else
@@ -336,7 +366,10 @@ inline apply() {
      assert(shuffle[position].value >= watermark[s]); /* CHECKED: a slot's watermark never falls (step 4) */
      watermark[s] = shuffle[position].value;
      newest[s] = position
-  :: COUNTS(shuffle[position].state) && w != NONE ->
+#ifdef WATERMARK_AT_ONCE
+  :: COUNTS(shuffle[position].state) && w == AHEAD -> watermark[s] = shuffle[position].value; newest[s] = position
+#endif
+  :: COUNTS(shuffle[position].state) && w < WINDOWS ->
      assert(w >= watermark[s]);                       /* CHECKED: no partial after the watermark that closes its window */
      if
      :: w < said /* written before the crash: step 3 */
@@ -344,7 +377,7 @@ inline apply() {
         lines[w] = lines[w] | shuffle[position].value;
         first[w] = (first[w] < position -> first[w] : position)
      fi
-  :: !COUNTS(shuffle[position].state)
+  :: else
   fi;
   position++;
   s = 0; w = 0

@@ -30,6 +30,10 @@ type Fetched struct {
 	HighWatermark int64     // first offset that is not replicated yet
 	SentAt        time.Time // when the fetch was sent
 
+	// Ended, unless nil, is called by Next in between the records for each transaction that ended there, committed or not, with the id of
+	// its producer. What the producer wrote before is the transaction's, and what was passed over of it was aborted.
+	Ended func(producerID int64)
+
 	position int64 // of the next record; moved as batches are walked
 	err      error
 
@@ -37,7 +41,8 @@ type Fetched struct {
 	aborted []abortedTransaction
 	open    []int64 // producers in the middle of an aborted transaction
 
-	records  []byte // of the current batch, not walked yet
+	producer int64  // of the current batch
+	records  []byte // of it, not walked yet
 	left     int32  // how many
 	base     int64  // offset of the current batch
 	next     int64  // offset after the current batch
@@ -68,6 +73,9 @@ func (e *OffsetOutOfRangeError) Error() string {
 
 // Position returns the offset of the next record to be read.
 func (f *Fetched) Position() int64 { return f.position }
+
+// ProducerID returns the producer of the record that Next returned last, −1 when it has no id.
+func (f *Fetched) ProducerID() int64 { return f.producer }
 
 // CaughtUp tells whether the fetch found nothing beyond the position, not even an open transaction. It holds for the
 // time at which the fetch was sent, once Next has returned false.
@@ -212,6 +220,9 @@ func (f *Fetched) nextBatch() bool {
 		}
 		if attributes&attrControl != 0 {
 			f.open = slices.DeleteFunc(f.open, func(id int64) bool { return id == producerID })
+			if f.next > f.position && f.Ended != nil {
+				f.Ended(producerID)
+			}
 			f.position = max(f.position, f.next)
 			continue
 		}
@@ -219,6 +230,7 @@ func (f *Fetched) nextBatch() bool {
 			f.position = max(f.position, f.next)
 			continue
 		}
+		f.producer = producerID
 		f.left = int32(binary.BigEndian.Uint32(h[offCount:]))
 		f.records = h[batchHeader:]
 		f.baseTime = int64(binary.BigEndian.Uint64(h[offBaseTime:]))

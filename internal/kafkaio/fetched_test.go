@@ -220,6 +220,25 @@ func TestNextPassesOverAbortedAndControl(t *testing.T) {
 	}
 }
 
+// Where transactions end is told in between the records, also of those that were aborted; what lies before the position is not.
+func TestNextTellsWhereTransactionsEnd(t *testing.T) {
+	data := func(base, producer int64, values ...string) logged {
+		return logged{base: base, values: values, producer: producer, attributes: attrTransactional}
+	}
+	log := join(data(0, 1, "a"), marker(1, 1, commitMarker), data(2, 1, "b", "c"), data(4, 2, "d"), data(5, 3, "e"), marker(6, 1, commitMarker),
+		marker(7, 3, abortMarker), logged{base: 8, values: []string{"f"}, producer: -1}, data(9, 2, "g"), marker(10, 2, commitMarker))
+	f := &Fetched{position: 3, rest: log, aborted: []abortedTransaction{{3, 5}}}
+	var got []string
+	f.Ended = func(producer int64) { got = append(got, fmt.Sprintf("end of %d", producer)) }
+	var r Record
+	for f.Next(&r) {
+		got = append(got, fmt.Sprintf("%s of %d", r.Value, f.ProducerID()))
+	}
+	if want := []string{"c of 1", "d of 2", "end of 1", "end of 3", "f of -1", "g of 2", "end of 2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestNextGivesTheAppendTime(t *testing.T) {
 	h := logged{values: []string{"a", "b"}, attributes: attrLogAppendTime}.bytes()
 	binary.BigEndian.PutUint64(h[offMaxTime:], 5555) // what the broker does: header only

@@ -363,7 +363,7 @@ func prepareOne(t *testing.T, p *kafkaio.Transactional) error {
 }
 
 func prepare(t *testing.T, p *kafkaio.Transactional) error {
-	prepared, err := p.Prepare(t.Context(), kafkaiotest.Place{{Group: "g", ID: -1}}, []kafkaio.Offset{{Topic: "t", Offset: 1}})
+	_, prepared, err := p.Prepare(t.Context(), kafkaiotest.Place{{Group: "g", ID: -1}}, nil, []kafkaio.Offset{{Topic: "t", Offset: 1}})
 	if err == nil && !prepared {
 		err = errors.New("not prepared")
 	}

@@ -92,13 +92,14 @@ func (c *Client) NewTransactional(ctx context.Context, id string, f Footprint) (
 	return t, nil
 }
 
-// Prepare begins the next transaction ahead of its records, so that Commit, when it has them, has little else to send. All that the footprint
-// names takes part, and the offsets are committed in it. A transaction without records holds no reader up. First Prepare waits until the last
-// one is Settled. It is false, and nothing is prepared, where the coordinator does not answer at once. Whoever has prepared must Commit, within
-// the minute after which the broker aborts the transaction and fences the producer. After an error the producer is void.
-func (t *Transactional) Prepare(ctx context.Context, in Place, offsets []Offset) (bool, error) {
+// Prepare begins the next transaction, so that Commit has little else to send. All that the footprint names takes part, the offsets are committed
+// in it, and the outputs are sent, with answers as Commit's. With outputs it holds readers of their partitions up until Commit; without, nobody.
+// First Prepare waits until the last one is Settled. It is false, and nothing is prepared or sent, where the coordinator does not answer at once.
+// Whoever has prepared must Commit, within the minute after which the broker aborts the transaction and fences the producer. After an error the
+// producer is void, as after Commit's.
+func (t *Transactional) Prepare(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, bool, error) {
 	if err := t.ready(ctx); err != nil {
-		return false, err
+		return nil, false, err
 	}
 	var all []topicPartition
 	for topic, partitions := range t.footprint.Writes {
@@ -111,20 +112,24 @@ func (t *Transactional) Prepare(ctx context.Context, in Place, offsets []Offset)
 	switch err := t.tryAddPartitions(once, all); {
 	case err == nil:
 	case retriable(err) && ctx.Err() == nil:
-		return false, nil
+		return nil, false, nil
 	default:
-		return false, t.failed(ctx, fmt.Errorf("add partitions: %w", fenced(err)))
+		return nil, false, t.failed(ctx, fmt.Errorf("add partitions: %w", fenced(err)))
 	}
 	if len(offsets) > 0 {
 		if err := t.addGroup(ctx, in.Now().Group); err != nil {
-			return false, t.failed(ctx, err)
+			return nil, false, t.failed(ctx, err)
 		}
 		if err := t.commitOffsets(ctx, in, offsets); err != nil {
-			return false, t.failed(ctx, err)
+			return nil, false, t.failed(ctx, err)
 		}
 	}
+	acks, err := t.produce(ctx, outputs) // not before: see write
+	if err != nil {
+		return nil, false, t.failed(ctx, err)
+	}
 	t.prepared, t.promised = true, slices.Clone(offsets)
-	return true, nil
+	return acks, true, nil
 }
 
 // ready has the producer begin a transaction: the last one is settled, and nothing of it can come late.
@@ -140,7 +145,7 @@ func (t *Transactional) ready(ctx context.Context) error {
 }
 
 // Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. It is the one that was prepared, whose offsets
-// hold when there are no others; else it first waits until the last one is Settled. Records are in it only while it is sent. A group that is on
+// hold when there are no others; else it first waits until the last one is Settled. A group that is on
 // its way to its next generation is waited for, 2 s at most. It returns the answers to each output's last batch (−1, −1 without one). After an
 // error the producer is void, and so are the batches: what was sent of them may still be on its way.
 func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {

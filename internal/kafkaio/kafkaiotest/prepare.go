@@ -13,9 +13,20 @@ import (
 
 func (f *fixture) prepare(p *kafkaio.Transactional, offsets ...kafkaio.Offset) {
 	f.Helper()
-	prepared, err := p.Prepare(f.ctx, Place{f.outsider()}, offsets)
-	if f.must(err); !prepared {
-		f.Error("not prepared")
+	f.sendAhead(p, nil, offsets...)
+}
+
+// sendAhead prepares with records.
+func (f *fixture) sendAhead(p *kafkaio.Transactional, outputs []kafkaio.Output, offsets ...kafkaio.Offset) {
+	f.Helper()
+	acks, prepared, err := p.Prepare(f.ctx, Place{f.outsider()}, outputs, offsets)
+	if f.must(err); !prepared || len(acks) != len(outputs) {
+		f.Errorf("prepared %t, %d answers to %d outputs", prepared, len(acks), len(outputs))
+	}
+	for i, ack := range acks {
+		if ack.BaseOffset < 0 {
+			f.Errorf("output %d: %+v", i, ack)
+		}
 	}
 }
 
@@ -86,6 +97,84 @@ func testPrepare(f *fixture) {
 	f.wantCommitted(in, nil, []string{"c"})
 }
 
+// testPrepareRecords: records that are sent ahead hold readers up until Commit, and are seen with those that come behind them, once; or not at all.
+func testPrepareRecords(f *fixture) {
+	in, out := f.topic("in", 1), f.topic("out", 2)
+	c, proxy := f.behind()
+	p := f.transactional(c, "id")
+	first, other := kafkaio.Offset{Topic: in, Offset: 1}, kafkaio.Offset{Topic: in, Offset: 2}
+	reader := f.client.NewReader([]kafkaio.Position{{Topic: out, Partition: 0}})
+	defer reader.Close()
+	var got, want []string
+	read := func() (last *kafkaio.Fetched) {
+		var fetched []*kafkaio.Fetched
+		for len(fetched) == 0 {
+			var err error
+			fetched, err = reader.Poll(f.ctx, time.Second)
+			f.must(err)
+		}
+		for _, one := range fetched {
+			one.Ended = func(producer int64) {
+				if got = append(got, "|"); producer != one.ProducerID() {
+					f.Errorf("%d has ended, the records are of %d", producer, one.ProducerID())
+				}
+			}
+			var r kafkaio.Record
+			for one.Next(&r) {
+				got = append(got, string(r.Value))
+			}
+			f.must(one.Err())
+			last = one
+		}
+		return last
+	}
+	for _, test := range []struct {
+		behind   []string // in the other partition, too
+		offset   kafkaio.Offset
+		requests []int // as in testPrepare
+	}{
+		{nil, first, []int{0, 0, 0, 0, 1}},
+		{[]string{"b", "c"}, first, []int{0, 1, 0, 0, 1}},
+		{nil, other, []int{0, 0, 0, 1, 1}},
+		{[]string{"d"}, other, []int{0, 1, 0, 1, 1}},
+	} {
+		f.sendAhead(p, []kafkaio.Output{output(out, 0, "a")}, first)
+		for one := read(); one.Position() < one.HighWatermark-1; one = read() {
+		}
+		if !slices.Equal(got, want) {
+			f.Fatalf("%q is seen, want %q", got, want)
+		}
+		var counts []int
+		for _, key := range commitRequests {
+			sent, _ := proxy.counts(key)
+			counts = append(counts, sent)
+		}
+		var outputs []kafkaio.Output
+		if test.behind != nil {
+			outputs = []kafkaio.Output{output(out, 0, test.behind...), output(out, 1, test.behind...)}
+		}
+		f.commit(p, outputs, test.offset)
+		for i, key := range commitRequests {
+			if sent, _ := proxy.counts(key); sent-counts[i] != test.requests[i] {
+				f.Errorf("%q behind: Commit has sent %d %v, want %d", test.behind, sent-counts[i], key, test.requests[i])
+			}
+		}
+		f.must(p.Settled(f.ctx))
+		f.wantOffset(in, test.offset.Offset, "")
+		want = append(append(append(want, "a"), test.behind...), "|")
+	}
+	for len(got) < len(want) {
+		read()
+	}
+	if !slices.Equal(got, want) {
+		f.Errorf("%q, want %q", got, want)
+	}
+	f.sendAhead(p, []kafkaio.Output{output(out, 0, "nobody commits")}, first)
+	f.transactional(c, "id")
+	f.wantOffset(in, 2, "")
+	f.wantCommitted(out, slices.DeleteFunc(want, func(v string) bool { return v == "|" }), []string{"b", "c", "d"})
+}
+
 // testPrepareApart: what one has prepared does not hold up another one of the group, which commits the offsets of another partition.
 func testPrepareApart(f *fixture) {
 	if !f.Apart {
@@ -130,7 +219,7 @@ func testPrepareAbandoned(f *fixture) {
 	if _, err := older.Commit(f.ctx, Place{f.outsider()}, []kafkaio.Output{output(out, 0, "zombie")}, []kafkaio.Offset{zombie}); !errors.Is(err, kafkaio.ErrFenced) {
 		f.Errorf("the older commits: %v", err)
 	}
-	if _, err := older.Prepare(f.ctx, Place{f.outsider()}, nil); !errors.Is(err, kafkaio.ErrFenced) {
+	if _, _, err := older.Prepare(f.ctx, Place{f.outsider()}, nil, nil); !errors.Is(err, kafkaio.ErrFenced) {
 		f.Errorf("the older prepares: %v", err)
 	}
 	f.prepare(newer, kafkaio.Offset{Topic: in, Offset: 2})
@@ -151,7 +240,7 @@ func testPrepareAnswersLost(f *fixture) {
 				name := fmt.Sprintf("%v, answered %t, the same %t", key, answered, same)
 				p := f.transactional(c, name)
 				proxy.lose(key, 2, answered)
-				prepared, err := p.Prepare(f.ctx, Place{f.outsider()}, []kafkaio.Offset{{Topic: topic, Offset: 2}})
+				_, prepared, err := p.Prepare(f.ctx, Place{f.outsider()}, nil, []kafkaio.Offset{{Topic: topic, Offset: 2}})
 				if away := key == protocol.AddPartitionsToTxn; err != nil || prepared == away {
 					f.Errorf("%s: prepared %t, %v", name, prepared, err)
 				}

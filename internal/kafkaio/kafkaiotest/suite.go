@@ -51,6 +51,7 @@ func Run(t *testing.T, b Broker) {
 		{"CommitRefused", testCommitRefused},
 		{"CommitSettled", testCommitSettled},
 		{"Prepare", testPrepare},
+		{"PrepareRecords", testPrepareRecords},
 		{"PrepareApart", testPrepareApart},
 		{"PrepareAbandoned", testPrepareAbandoned},
 		{"PrepareAnswersLost", testPrepareAnswersLost},
