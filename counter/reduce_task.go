@@ -15,8 +15,8 @@ const (
 	deleteInterval   = 10 * time.Second // from one DeleteRecords of a shuffle partition to the commit that calls for the next one, at least
 	// From that commit to the DeleteRecords. The broker writes files for each, and waits for its disk; by then no other reduce has that window to commit.
 	deleteAfter = 500 * time.Millisecond
-	// How long a stopping task waits for the markers of the last transactions. One that a dead counter left open is there
-	// until the next generation: who waits for it holds the group up.
+	// How long a stopping task waits for the markers of the last transactions. One that a dead counter left open, or another one has prepared for a
+	// window that does not close, is there until the next generation: who waits for it holds the group up.
 	lastRead = 300 * time.Millisecond
 	// However long the grace is, no transaction is prepared longer ahead, for it is open so long.
 	maxLead = time.Second

@@ -145,9 +145,10 @@ func (s *fileSource) Close() error { return s.text.close() }
 
 // memoryText is a text in memory.
 type memoryText struct {
-	data    []byte
-	lines   []span
-	touched byte
+	data     []byte
+	lines    []span
+	together int // lines are chosen
+	touched  byte
 }
 
 type span struct{ start, end uint32 }
@@ -164,18 +165,20 @@ func readText(ctx context.Context, f *os.File) (text, longest, error) {
 		start := int(offset) + bytes.Index(m.data[offset:], line)
 		m.lines = append(m.lines, span{uint32(start), uint32(start + len(line))})
 	})
+	m.together = max(1, min(choosesAtOnce, readsBytes*len(m.lines)/max(1, len(m.data))))
 	return m, found, err
 }
 
 func (m *memoryText) len() int64 { return int64(len(m.lines)) }
 
-// choosesAtOnce is how many lines are chosen together: their text is then on its way from memory at once.
+// choosesAtOnce is how many lines are chosen together: their text is then on its way from memory at once. Long lines are fewer: until one partition has
+// room for its share, the others get none.
 const choosesAtOnce = 64
 
 // choose reads a little of each line. None waits for the one before, as it would when a line is copied first.
 func (m *memoryText) choose(dst [][]byte, n int, next func() int64) ([][]byte, error) {
 	var numbers [choosesAtOnce]int64
-	chosen := numbers[:min(n, choosesAtOnce)]
+	chosen := numbers[:min(n, m.together)]
 	for i := range chosen {
 		chosen[i] = next()
 	}

@@ -151,6 +151,16 @@ func choose(t *testing.T, s *fileSource, n int) []string {
 	return lines[:n]
 }
 
+// Of long lines not so many are chosen together that they would fill a partition's lane while the others wait.
+func TestLongLinesAreNotChosenTogether(t *testing.T) {
+	for length, want := range map[int]int{1: choosesAtOnce, 500: choosesAtOnce, 30_000: 2, 100_000: 1} {
+		s := openRandom(t, write(t, strings.Repeat(strings.Repeat("x", length)+"\n", 100)), 1)
+		if lines, err := s.Next(t.Context(), most); err != nil || len(lines) != want {
+			t.Errorf("%d lines of %d bytes, %v; want %d", len(lines), length, err, want)
+		}
+	}
+}
+
 func openRandom(t *testing.T, path string, seed int64) *fileSource {
 	t.Helper()
 	s, err := openFile(t.Context(), path, seed)

@@ -25,7 +25,7 @@ type Config struct {
 	CreateTime bool  // the lines carry their producers' times
 	Tokenizer  tokenize.Tokenizer
 	MaxRecord  int // bytes of a shuffle record, unless it has a single word
-	// Emit takes a shuffle record for partition q, from Line, Idle and Flush. The record is valid until it returns.
+	// Emit takes a shuffle record for partition q, from Line, Idle, Flush and FlushAhead. The record is valid until it returns.
 	Emit func(q int, record []byte)
 }
 

@@ -50,7 +50,7 @@ const (
 type slot struct {
 	first      int64 // its first watermark: where it starts; NoWatermark before
 	watermark  int64
-	offset     int64 // of its newest watermark record
+	offset     int64 // of the record of that watermark
 	partitions int
 
 	said   wire.Watermark // in a transaction that has not ended yet
@@ -137,7 +137,7 @@ func (r *Reducer) checkPartial(partial *wire.Partial) error {
 
 func (r *Reducer) applyPartial(offset int64, partial *wire.Partial, entries []byte) error {
 	if r.started && r.cfg.Interval.End(partial.Window) <= r.state.Closed {
-		return nil // counted before the crash: partials come before the watermark that closed their window
+		return nil // counted before the crash: partials come before the end of the transaction whose watermark closed their window
 	}
 	w := r.windows[partial.Window]
 	if w == nil {

@@ -469,7 +469,7 @@ func TestApplyRefuses(t *testing.T) {
 		record []byte
 	}{
 		{"nothing", nil},
-		{"another version", append([]byte{2}, good[1:]...)},
+		{"another version", append([]byte{3}, good[1:]...)},
 		{"another kind", append([]byte{1, 'X'}, good[2:]...)},
 		{"an entry cut short", good[:len(good)-1]},
 		{"an entry of no count", append(partial(0, w0, 1, 0), 1, 'a', 0)},

@@ -11,15 +11,16 @@ import (
 
 // The shuffle topic's records: what a combine task tells the reduce tasks. A record is
 //
-//	version byte (1), kind byte, slot uvarint, interval in ms uvarint, then
+//	version byte (2), kind byte, slot uvarint, interval in ms uvarint, then
 //	kind 'P', partial counts:  window number varint (start / interval), lines uvarint, late lines uvarint,
 //	                           then up to the end: word length uvarint, word, count uvarint
 //	kind 'W', watermark:       ms since the epoch varint, partitions of the lines topic uvarint
 //
 // A window's lines and late lines stand in one of a transaction's partial records for each partition, the others have
-// zeros. In a slot's transaction the watermark comes last.
+// zeros. A watermark holds when its transaction has ended, the last one in it. In version 1, the same bytes, it was the last record.
 const (
-	shuffleVersion  = 1
+	shuffleVersion  = 2
+	firstVersion    = 1
 	kindPartial     = 'P'
 	kindWatermark   = 'W'
 	maxShuffleSlots = math.MaxInt32
@@ -55,7 +56,8 @@ func AppendEntry(dst, word []byte, count int64) []byte {
 	return binary.AppendUvarint(dst, uint64(count))
 }
 
-// Watermark is a slot's promise: no later partial of it is for a window that ends at or before Time.
+// Watermark is a slot's promise: no partial of it behind the transaction, if this is the last watermark there, is for a window that ends at or before
+// Time.
 type Watermark struct {
 	Slot       int
 	Interval   int64 // ms
@@ -82,7 +84,7 @@ func ParseShuffle(data []byte) (partial *Partial, entries []byte, watermark *Wat
 	if len(data) < 2 {
 		return nil, nil, nil, errShuffle
 	}
-	if data[0] != shuffleVersion {
+	if data[0] < firstVersion || data[0] > shuffleVersion {
 		return nil, nil, nil, fmt.Errorf("%w (version %d)", ErrShuffleVersion, data[0])
 	}
 	kind := data[1]
