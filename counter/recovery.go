@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"wordcount/counter/reduce"
 	"wordcount/internal/kafkaio"
 	"wordcount/internal/wire"
 )
@@ -68,10 +69,10 @@ func (t *combineTask) recover(ctx context.Context) (r resumption, err error) {
 		if err != nil {
 			return r, err
 		}
-		r.watermark = max(r.watermark, said.newest)
-		known = max(known, said.partitions)
+		r.watermark = max(r.watermark, said.Watermark)
+		known = max(known, said.Partitions)
 		if r.closed == wire.NoWatermark {
-			r.closed = said.first
+			r.closed = said.First
 		}
 	}
 	return r, t.resume(ctx, committed, known)
@@ -107,39 +108,20 @@ func (t *combineTask) resume(ctx context.Context, committed []kafkaio.Offset, kn
 	return nil
 }
 
-// announcement is what a slot's watermark records in the shuffle topic say.
-type announcement struct {
-	first, newest int64 // wire.NoWatermark when there is none
-	partitions    int   // lines partitions below it had committed offsets
-}
-
 // announcedBefore reads the slot's own watermarks from the shuffle topic: the newest is there for sure, because reduces
 // delete what lies below every slot's newest, and the first until they have committed.
-func (t *combineTask) announcedBefore(ctx context.Context, started bool) (said announcement, err error) {
-	said = announcement{first: wire.NoWatermark, newest: wire.NoWatermark}
+func (t *combineTask) announcedBefore(ctx context.Context, started bool) (said reduce.Promise, err error) {
+	said = reduce.NoPromise
 	topic := t.cfg.shuffleTopic()
 	at, err := t.broker.Offset(ctx, topic, t.slot, kafkaio.Earliest)
 	if err != nil {
 		return said, err
 	}
 	if at > 0 && !started { // a reduce deletes after its first commit, and that one is lost
-		said.partitions = t.known
+		said.Partitions = t.known
 	}
 	reader := t.broker.NewReader([]kafkaio.Position{{Topic: topic, Partition: t.slot, Offset: at}})
 	defer reader.Close()
-	var last *wire.Watermark // of a transaction that has not ended yet: the last one holds
-	var by int64
-	ended := func(producer int64) {
-		if last == nil || by != producer {
-			return
-		}
-		if said.first == wire.NoWatermark {
-			said.first = last.Time
-		}
-		said.newest = max(said.newest, last.Time)
-		said.partitions = max(said.partitions, last.Partitions)
-		last = nil
-	}
 	// Up to the high watermark: another slot's open transaction may hold the last stable offset back, and what was
 	// announced lies behind it.
 	wait := time.Duration(0)
@@ -150,14 +132,14 @@ func (t *combineTask) announcedBefore(ctx context.Context, started bool) (said a
 		}
 		for _, f := range fetched {
 			var rec kafkaio.Record
-			f.Ended = ended
+			f.Ended = said.Ended
 			for f.Next(&rec) {
 				_, _, mark, err := wire.ParseShuffle(rec.Value)
 				if err != nil {
 					return said, shuffleError(f.Topic, f.Partition, fmt.Errorf("at offset %d: %w", rec.Offset, err))
 				}
-				if mark != nil && mark.Slot == int(t.slot) && mark.Time != wire.NoWatermark {
-					last, by = mark, f.ProducerID()
+				if mark != nil && mark.Slot == int(t.slot) {
+					said.Say(f.ProducerID(), rec.Offset, mark)
 				}
 			}
 			if err := f.Err(); err != nil {

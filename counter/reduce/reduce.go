@@ -27,7 +27,7 @@ type Reducer struct {
 	cfg     Config
 	started bool
 	state   wire.ReduceState
-	slots   []slot
+	slots   []Promise
 	windows map[int64]*counts
 	next    int64 // offset after the last record applied
 
@@ -44,19 +44,6 @@ const (
 	mayWait  = 1 << 20 // bytes, of a window
 	maySpare = 8 << 20 // bytes
 )
-
-// slot is what is known of one combine task's promises. A watermark holds when the transaction has ended that has it, and is the last one there: records
-// that come behind it in the same transaction may belong to windows before it.
-type slot struct {
-	first      int64 // its first watermark: where it starts; NoWatermark before
-	watermark  int64
-	offset     int64 // of the record of that watermark
-	partitions int
-
-	said   wire.Watermark // in a transaction that has not ended yet
-	saidAt int64          // the record's offset; −1: nothing was
-	saidBy int64          // the producer
-}
 
 type counts struct {
 	offset int64 // of the earliest partial
@@ -89,9 +76,9 @@ func (w *waiting) room() int { return cap(w.entries) + partSize*cap(w.parts) }
 
 // New returns the reducer of a group's first start, or of what was committed.
 func New(cfg Config, committed *wire.ReduceState, offset int64) *Reducer {
-	r := &Reducer{cfg: cfg, slots: make([]slot, cfg.Partitions), windows: make(map[int64]*counts), next: offset}
+	r := &Reducer{cfg: cfg, slots: make([]Promise, cfg.Partitions), windows: make(map[int64]*counts), next: offset}
 	for i := range r.slots {
-		r.slots[i] = slot{first: wire.NoWatermark, watermark: wire.NoWatermark, offset: -1, saidAt: -1}
+		r.slots[i] = NoPromise
 	}
 	r.state = wire.ReduceState{Interval: int64(cfg.Interval), Partitions: cfg.Partitions, Settings: cfg.Settings}
 	if committed != nil {
@@ -129,7 +116,7 @@ func (r *Reducer) checkPartial(partial *wire.Partial) error {
 		return err
 	}
 	end := r.cfg.Interval.End(partial.Window)
-	if w := r.slots[partial.Slot].watermark; w != wire.NoWatermark && end <= w {
+	if w := r.slots[partial.Slot].Watermark; w != wire.NoWatermark && end <= w {
 		return fmt.Errorf("partial of slot %d for the window that ends at %d, after its watermark %d", partial.Slot, end, w)
 	}
 	return nil
@@ -214,29 +201,16 @@ func (r *Reducer) applyWatermark(producer, offset int64, mark *wire.Watermark) e
 	if err := r.check(mark.Slot, mark.Interval); err != nil {
 		return err
 	}
-	if mark.Time == wire.NoWatermark {
-		return nil // no offset is committed with it
-	}
-	s := &r.slots[mark.Slot]
-	s.said, s.saidAt, s.saidBy = *mark, offset, producer
+	r.slots[mark.Slot].Say(producer, offset, mark)
 	return nil
 }
 
 // Ended notes that a transaction of a producer has ended behind the records applied: the watermark that was last in it holds.
 func (r *Reducer) Ended(producer int64) {
 	for i := range r.slots {
-		s := &r.slots[i]
-		if s.saidAt < 0 || s.saidBy != producer {
-			continue
-		}
-		s.partitions = max(s.partitions, s.said.Partitions)
-		if s.first == wire.NoWatermark {
-			s.first = s.said.Time
-		}
-		s.watermark = max(s.watermark, s.said.Time)
-		s.offset, s.saidAt = s.saidAt, -1
-		r.start()
+		r.slots[i].Ended(producer)
 	}
+	r.start()
 }
 
 // start sets where a new group begins, once every slot has said where it does: at the window of the earliest.
@@ -246,10 +220,10 @@ func (r *Reducer) start() {
 	}
 	first := int64(math.MaxInt64)
 	for _, s := range r.slots {
-		if s.first == wire.NoWatermark {
+		if s.First == wire.NoWatermark {
 			return
 		}
-		first = min(first, s.first)
+		first = min(first, s.First)
 	}
 	r.started = true
 	r.state.Closed = r.cfg.Interval.Floor(first)
@@ -263,7 +237,7 @@ func (r *Reducer) Started() bool { return r.started }
 func (r *Reducer) Watermark() int64 {
 	least := int64(math.MaxInt64)
 	for _, s := range r.slots {
-		least = min(least, s.watermark)
+		least = min(least, s.Watermark)
 	}
 	return least
 }
@@ -344,7 +318,7 @@ func (r *Reducer) Commit() (safe int64, state wire.ReduceState) {
 func (r *Reducer) noteLinesPartitions() {
 	partitions := math.MaxInt
 	for _, s := range r.slots {
-		partitions = min(partitions, s.partitions)
+		partitions = min(partitions, s.Partitions)
 	}
 	r.state.LinesPartitions = max(r.state.LinesPartitions, partitions)
 }

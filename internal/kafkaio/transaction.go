@@ -145,9 +145,9 @@ func (t *Transactional) ready(ctx context.Context) error {
 }
 
 // Commit writes outputs and offsets in one transaction: all of it becomes visible, or nothing. It is the one that was prepared, whose offsets
-// hold when there are no others; else it first waits until the last one is Settled. A group that is on
-// its way to its next generation is waited for, 2 s at most. It returns the answers to each output's last batch (−1, −1 without one). After an
-// error the producer is void, and so are the batches: what was sent of them may still be on its way.
+// hold when there are no others; else it first waits until the last one is Settled. A group that is on its way to its next generation is waited for,
+// 2 s at most. It returns the answers to each output's last batch (−1, −1 without one). After an error the producer is void, and so are the batches:
+// what was sent of them may still be on its way.
 func (t *Transactional) Commit(ctx context.Context, in Place, outputs []Output, offsets []Offset) ([]Ack, error) {
 	if err := t.ready(ctx); err != nil {
 		return nil, err

@@ -30,6 +30,25 @@ func (f *fixture) sendAhead(p *kafkaio.Transactional, outputs []kafkaio.Output, 
 	}
 }
 
+// wantRequests wants do to send so many requests of each kind: AddPartitionsToTxn, Produce, AddOffsetsToTxn, TxnOffsetCommit, EndTxn.
+func (f *fixture) wantRequests(name string, proxy *proxy, want []int, do func()) {
+	f.Helper()
+	sent := func() (counts []int) {
+		for _, key := range commitRequests {
+			n, _ := proxy.counts(key)
+			counts = append(counts, n)
+		}
+		return counts
+	}
+	before := sent()
+	do()
+	for i, n := range sent() {
+		if n -= before[i]; n != want[i] {
+			f.Errorf("%s: %d %v sent, want %d", name, n, commitRequests[i], want[i])
+		}
+	}
+}
+
 // testPrepare: what was prepared holds nobody up and shows nothing; what it has sent is not sent again.
 func testPrepare(f *fixture) {
 	in, out := f.topic("in", 2), f.topic("out", 2)
@@ -45,7 +64,7 @@ func testPrepare(f *fixture) {
 		plain               bool // nothing is prepared
 		prepared, committed []kafkaio.Offset
 		outputs             []kafkaio.Output
-		requests            []int // of Commit: AddPartitionsToTxn, Produce, AddOffsetsToTxn, TxnOffsetCommit, EndTxn
+		requests            []int // of Commit
 		offset              int64
 		metadata            string
 	}{
@@ -75,17 +94,7 @@ func testPrepare(f *fixture) {
 		}
 		f.wantOffset(in, before[0], notes[0])
 
-		var counts []int
-		for _, key := range commitRequests {
-			sent, _ := proxy.counts(key)
-			counts = append(counts, sent)
-		}
-		f.commit(p, test.outputs, test.committed...)
-		for i, key := range commitRequests {
-			if sent, _ := proxy.counts(key); sent-counts[i] != test.requests[i] {
-				f.Errorf("case %d: Commit has sent %d %v, want %d", n, sent-counts[i], key, test.requests[i])
-			}
-		}
+		f.wantRequests(fmt.Sprintf("case %d", n), proxy, test.requests, func() { f.commit(p, test.outputs, test.committed...) })
 		f.must(p.Settled(f.ctx))
 		f.wantOffset(in, test.offset, test.metadata)
 		want = append(want, fmt.Sprint(n))
@@ -131,7 +140,7 @@ func testPrepareRecords(f *fixture) {
 	for _, test := range []struct {
 		behind   []string // in the other partition, too
 		offset   kafkaio.Offset
-		requests []int // as in testPrepare
+		requests []int // of Commit
 	}{
 		{nil, first, []int{0, 0, 0, 0, 1}},
 		{[]string{"b", "c"}, first, []int{0, 1, 0, 0, 1}},
@@ -144,21 +153,11 @@ func testPrepareRecords(f *fixture) {
 		if !slices.Equal(got, want) {
 			f.Fatalf("%q is seen, want %q", got, want)
 		}
-		var counts []int
-		for _, key := range commitRequests {
-			sent, _ := proxy.counts(key)
-			counts = append(counts, sent)
-		}
 		var outputs []kafkaio.Output
 		if test.behind != nil {
 			outputs = []kafkaio.Output{output(out, 0, test.behind...), output(out, 1, test.behind...)}
 		}
-		f.commit(p, outputs, test.offset)
-		for i, key := range commitRequests {
-			if sent, _ := proxy.counts(key); sent-counts[i] != test.requests[i] {
-				f.Errorf("%q behind: Commit has sent %d %v, want %d", test.behind, sent-counts[i], key, test.requests[i])
-			}
-		}
+		f.wantRequests(fmt.Sprintf("%q behind", test.behind), proxy, test.requests, func() { f.commit(p, outputs, test.offset) })
 		f.must(p.Settled(f.ctx))
 		f.wantOffset(in, test.offset.Offset, "")
 		want = append(append(append(want, "a"), test.behind...), "|")
