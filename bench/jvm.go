@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,14 +38,14 @@ func StartJVM(ctx context.Context, jars, dir string) (*Broker, error) {
 	if out, err := format.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("format Kafka's storage: %w\n%s", err, out)
 	}
-	s, err := Programs{Command: func(string) (string, []string) { return "java", nil }}.start(ctx, nil, "java",
-		"-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-cp", classes, "kafka.Kafka", properties)
+	args := append(slices.Clone(heap), "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-cp", classes, "kafka.Kafka", properties)
+	s, err := Programs{Command: func(string) (string, []string) { return "java", nil }}.start(ctx, nil, "java", args...)
 	if err != nil {
 		return nil, err
 	}
 	b := &Broker{
 		Addresses: []string{address},
-		Describe:  "JVM, 1 GiB of heap, on the same machine",
+		Describe:  "JVM, 1 GiB of heap, 256 MiB of it for what is new, on the same machine",
 		CPU:       func(context.Context) (time.Duration, error) { return processCPU(s.cmd.Process.Pid) },
 		Close: func() error {
 			_, err := s.stop()

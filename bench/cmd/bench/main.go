@@ -42,7 +42,7 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&cfg.Windows, "windows", 60, "that they are spread over")
 	flag.IntVar(&cfg.LatencyWindows, "latency-windows", 24, "windows that latency at load is taken of")
 	flag.IntVar(&cfg.LabWindows, "lab-windows", 100, "windows that the lab's latency is taken of: of fewer the 99th percentile is the slowest")
-	flag.IntVar(&cfg.LabWarmUp, "lab-warm-up", 15, "windows before those, in which the broker's JVM compiles what they have it do")
+	flag.IntVar(&cfg.LabWarmUp, "lab-warm-up", 30, "windows before those, in which the broker's JVM compiles what they have it do")
 	flag.IntVar(&cfg.Rate, "rate", 50_000, "lines/s of the latency at load")
 	flag.DurationVar(&cfg.LabInterval, "lab-interval", 2*time.Second, "from one line of the lab to the next")
 	flag.Int64Var(&cfg.ProducedLines, "produced-lines", 20_000_000, "of the producer and its contender")
