@@ -72,8 +72,8 @@ func StartContainer(ctx context.Context) (b *Broker, err error) {
 	}, nil
 }
 
-// heap is the broker's memory: Kafka's own size, of which a quarter is for what is new. By default G1 keeps that at a twentieth, to pause for 20 ms at
-// most; but each collection takes as long, for what the broker's metrics keep, and so it stops five times as often for 20 to 40.
+// heap is the broker's memory: of Kafka's own size, with a quarter for what is new. By itself G1 leaves a twentieth for that, in which it is to stop for 20 ms at most; it
+// stops for 20 to 40, five times as often, and a window that closes then is late.
 var heap = []string{"-Xms1g", "-Xmx1g", "-Xmn256m"}
 
 // removeAfter is how long the files of a topic stay that was deleted.
