@@ -144,7 +144,7 @@ func (b *bench) rest(ctx context.Context) error {
 		period   = 2 * removeAfter
 		quiet    = period / 20 // of processor time: what Kafka takes for itself is less
 		settled  = period / 5  // what Kafka takes for itself while little of it is compiled is less
-		settles  = 20 * time.Second
+		settles  = 3 * period
 		patience = time.Minute
 	)
 	if b.Broker.CPU == nil {
@@ -166,7 +166,7 @@ func (b *bench) rest(ctx context.Context) error {
 			return err
 		}
 		enough := quiet
-		if time.Since(began) > settles {
+		if time.Since(began) >= settles {
 			enough = settled
 		}
 		if after-before < enough {
