@@ -72,8 +72,8 @@ func StartContainer(ctx context.Context) (b *Broker, err error) {
 	}, nil
 }
 
-// heap is the broker's memory: of Kafka's own size, with a quarter for what is new. By itself G1 leaves a twentieth for that, in which it is to stop for 20 ms at most; it
-// stops for 20 to 40, five times as often, and a window that closes then is late.
+// heap is the broker's memory: of Kafka's own size, with a quarter for what is new. By itself G1 leaves a twentieth for that, to stop for 20 ms at
+// most; it stops for 20 to 40 and not 50 to 90, but five times as often, and a window that closes then is late.
 var heap = []string{"-Xms1g", "-Xmx1g", "-Xmn256m"}
 
 // removeAfter is how long the files of a topic stay that was deleted.
