@@ -143,8 +143,8 @@ func (b *bench) rest(ctx context.Context) error {
 	const (
 		period   = 2 * removeAfter
 		quiet    = period / 20 // of processor time: what Kafka takes for itself is less
-		settled  = period / 5  // what Kafka takes for itself while little of it is compiled is less
-		settles  = 3 * period
+		settled  = period / 5  // the same while little of Kafka is compiled
+		settles  = 3 * period  // from then on that is enough
 		patience = time.Minute
 	)
 	if b.Broker.CPU == nil {

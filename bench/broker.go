@@ -64,7 +64,7 @@ func StartContainer(ctx context.Context) (b *Broker, err error) {
 	}
 	return &Broker{
 		Addresses: []string{address},
-		Describe:  "container " + KafkaImage + ", 1 GiB of heap, 256 MiB of it for what is new, on the same machine",
+		Describe:  "container " + KafkaImage + ", " + heapReads + ", on the same machine",
 		CPU: func(ctx context.Context) (time.Duration, error) {
 			return containerCPU(ctx, docker, kafka.GetContainerID())
 		},
@@ -75,6 +75,8 @@ func StartContainer(ctx context.Context) (b *Broker, err error) {
 // heap is the broker's memory: of Kafka's own size, with a quarter for what is new. By itself G1 leaves a twentieth for that, to stop for 20 ms at
 // most; it stops for 20 to 40 and not 50 to 90, but five times as often, and a window that closes then is late.
 var heap = []string{"-Xms1g", "-Xmx1g", "-Xmn256m"}
+
+const heapReads = "1 GiB of heap, 256 MiB of it for what is new" // in a report
 
 // removeAfter is how long the files of a topic stay that was deleted.
 const removeAfter = time.Second

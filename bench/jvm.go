@@ -38,14 +38,14 @@ func StartJVM(ctx context.Context, jars, dir string) (*Broker, error) {
 	if out, err := format.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("format Kafka's storage: %w\n%s", err, out)
 	}
-	args := append(slices.Clone(heap), "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-cp", classes, "kafka.Kafka", properties)
+	args := slices.Concat(heap, []string{"-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-cp", classes, "kafka.Kafka", properties})
 	s, err := Programs{Command: func(string) (string, []string) { return "java", nil }}.start(ctx, nil, "java", args...)
 	if err != nil {
 		return nil, err
 	}
 	b := &Broker{
 		Addresses: []string{address},
-		Describe:  "JVM, 1 GiB of heap, 256 MiB of it for what is new, on the same machine",
+		Describe:  "JVM, " + heapReads + ", on the same machine",
 		CPU:       func(context.Context) (time.Duration, error) { return processCPU(s.cmd.Process.Pid) },
 		Close: func() error {
 			_, err := s.stop()
