@@ -13,27 +13,25 @@ import (
 // lane holds two, which bounds the memory. Two fit what Kafka's consumer fetches of a partition, four what the counter does.
 const laneBytes = 512 << 10
 
-// linger is how long after a batch the next one is sent at the earliest, unless it is full. Lines that come one by one don't wait; of many a
-// second, each batch would hold a few, and Kafka and whoever reads them would do little else than to take and give batches. Kafka's own
-// producer waits as long since 4.0 (linger.ms, KIP-1030), but for each batch.
-const linger = 5 * time.Millisecond
-
-// lane is the way to one partition: lines gather in a batch while the batch before it is under way, and until its linger is over. Two goroutines meet
-// here: the chooser puts, the partition's sender takes.
+// lane is the way to one partition: lines gather in a batch while the batch before it is under way, and until the linger is over. The chooser puts, the
+// sender takes.
 type lane struct {
 	partition int32
-	limit     int  // bytes of a batch of several lines
-	text      bool // batches keep the text of their lines
+	limit     int             // bytes of a batch of several lines
+	text      bool            // batches keep the text of their lines
+	news      chan<- struct{} // capacity 1, of all lanes: one has its first line, or is full
 
 	mu      sync.Mutex
 	filling *batch
-	closed  bool
+	full    bool // the chooser waits for room
 
-	changed chan struct{} // capacity 1: there are lines, or closed
-	hurry   chan struct{} // capacity 1: the batch is full, or the lane is closed
-	emptied chan struct{} // capacity 1: the batch that was filling is taken
+	emptied chan struct{} // capacity 1: the batch that was full is taken
 	ended   chan struct{} // closed when nobody takes any more
-	taken   time.Time     // when the last batch was; the sender's
+
+	// The sender's.
+	busy  bool // a batch is under way
+	dead  bool // one was not taken by Kafka
+	spare *batch
 }
 
 var errEnded = errors.New("nobody sends the lines of this partition any more")
@@ -54,15 +52,15 @@ type shown struct {
 }
 
 // newLane returns the lane to a partition that takes batches of up to maxBatch bytes.
-func newLane(partition, maxBatch int) *lane {
+func newLane(partition, maxBatch int, news chan<- struct{}) *lane {
 	return &lane{
 		partition: int32(partition),
 		limit:     min(laneBytes, maxBatch),
+		news:      news,
 		filling:   &batch{},
-		changed:   make(chan struct{}, 1),
-		hurry:     make(chan struct{}, 1),
 		emptied:   make(chan struct{}, 1),
 		ended:     make(chan struct{}),
+		spare:     &batch{},
 	}
 }
 
@@ -91,9 +89,10 @@ func (l *lane) add(i int, lines [][]byte, shows []*shown, step int, chosen time.
 		switch n := b.records.Len(); {
 		case n == 0:
 			b.first = chosen
-			signal(l.changed)
+			signal(l.news)
 		case b.records.Size()+len(line)+kafkaio.RecordOverhead > l.limit:
-			signal(l.hurry)
+			l.full = true
+			signal(l.news)
 			return i
 		}
 		if line == nil {
@@ -112,55 +111,24 @@ func (l *lane) add(i int, lines [][]byte, shows []*shown, step int, chosen time.
 	return i
 }
 
-// take waits for lines, and for as many as come until the linger is over, and returns them all; or nil when the lane is closed and empty. The
-// empty batch takes the next lines.
-func (l *lane) take(empty *batch) *batch {
-	for range l.changed {
-		l.gather()
-		l.mu.Lock()
-		full := l.filling
-		if full.records.Len() > 0 {
-			l.filling, l.taken = empty, time.Now()
-			signal(l.emptied)
-			if l.closed {
-				signal(l.changed) // to find it empty
-				signal(l.hurry)
-			} else {
-				unsignal(l.hurry) // it was for this batch
-			}
-			l.mu.Unlock()
-			return full
-		}
-		closed := l.closed
-		l.mu.Unlock()
-		if closed {
-			return nil
-		}
-	}
-	return nil
-}
-
-// gather waits until the linger of the last batch is over, or the batch is full, or closed.
-func (l *lane) gather() {
-	left := linger - time.Since(l.taken)
-	if left <= 0 {
-		return
-	}
-	timer := time.NewTimer(left)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-l.hurry:
-	}
-}
-
-// close tells the sender that no more lines come.
-func (l *lane) close() {
+// waiting returns how many bytes wait to be taken, 0 without a line, and whether the chooser waits for that.
+func (l *lane) waiting() (size int, full bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed = true
-	signal(l.changed)
-	signal(l.hurry)
+	return l.filling.records.Size(), l.full
+}
+
+// take returns the lines that wait. The empty batch takes the next ones.
+func (l *lane) take(empty *batch) *batch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.filling
+	l.filling = empty
+	if l.full {
+		l.full = false
+		signal(l.emptied)
+	}
+	return b
 }
 
 // abandon tells the chooser that nobody takes any more.
@@ -171,14 +139,6 @@ func (b *batch) reset() {
 	b.bytes = 0
 	b.shown = b.shown[:0]
 	b.text = b.text[:0]
-}
-
-// unsignal takes back a signal that nobody has taken.
-func unsignal(c <-chan struct{}) {
-	select {
-	case <-c:
-	default:
-	}
 }
 
 // signal leaves one signal in a channel of capacity 1.

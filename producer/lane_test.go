@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +16,7 @@ func putOne(ctx context.Context, l *lane, line []byte) error {
 // While a batch is under way the next one fills up to laneBytes; then the chooser waits.
 func TestLaneIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLane(0, 1<<20)
+		l := newLane(0, 1<<20, make(chan struct{}, 1))
 		line := bytes.Repeat([]byte("x"), 1000)
 		var put int
 		ctx, cancel := context.WithCancel(t.Context())
@@ -51,78 +50,9 @@ func TestLaneIsBounded(t *testing.T) {
 	})
 }
 
-// Lines that come one by one go at once; of many, those of a linger go together, unless they fill a batch or are the last.
-func TestLaneLingers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLane(0, 1<<20)
-		began := time.Now()
-		type taken struct {
-			after time.Duration
-			lines int
-		}
-		var got []taken
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			for b := l.take(&batch{}); b != nil; b = l.take(&batch{}) {
-				got = append(got, taken{time.Since(began), b.records.Len()})
-			}
-		}()
-		put := func(line []byte) {
-			if err := putOne(t.Context(), l, line); err != nil {
-				t.Error(err)
-			}
-			synctest.Wait()
-		}
-		at := func(after time.Duration) { time.Sleep(after - time.Since(began)) }
-
-		put([]byte("first"))
-		at(linger)
-		put([]byte("one by one"))
-		for i := range 3 {
-			at(linger + time.Duration(i+1)*linger/4)
-			put([]byte("together"))
-		}
-		at(3*linger - 1)
-		put(make([]byte, laneBytes*2/3))
-		put(make([]byte, laneBytes*2/3)) // has no room beside the one before, which therefore goes
-		at(3 * linger)
-		put([]byte("last"))
-		l.close()
-		<-over
-		want := []taken{{0, 1}, {linger, 1}, {2 * linger, 3}, {3*linger - 1, 1}, {3 * linger, 2}}
-		if !slices.Equal(got, want) || time.Since(began) > 3*linger {
-			t.Errorf("%v, over after %v; want %v", got, time.Since(began), want)
-		}
-	})
-}
-
-// A batch that was full while the one before it was under way is no reason for the next one to hurry.
-func TestLaneLingersBehindAFullBatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLane(0, 1<<20)
-		put := func(bytes int) {
-			if err := putOne(t.Context(), l, make([]byte, bytes)); err != nil {
-				t.Error(err)
-			}
-		}
-		put(1)
-		l.take(&batch{})
-		put(laneBytes * 2 / 3)
-		go put(laneBytes * 2 / 3) // waits
-		time.Sleep(2 * linger)
-		l.take(&batch{})
-		took := time.Now()
-		synctest.Wait()
-		if b := l.take(&batch{}); b.records.Len() != 1 || time.Since(took) != linger {
-			t.Errorf("%d lines after %v", b.records.Len(), time.Since(took))
-		}
-	})
-}
-
 // A line that is larger than laneBytes is a batch of its own.
 func TestLaneTakesALargeLine(t *testing.T) {
-	l := newLane(0, 1<<20)
+	l := newLane(0, 1<<20, make(chan struct{}, 1))
 	if err := putOne(t.Context(), l, make([]byte, 2*laneBytes)); err != nil {
 		t.Fatal(err)
 	}
@@ -134,30 +64,10 @@ func TestLaneTakesALargeLine(t *testing.T) {
 	}
 }
 
+// Who waits for room in a lane that nobody takes from any more hears of it.
 func TestLaneEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLane(0, 1<<20)
-		taken := make(chan *batch)
-		go func() {
-			for {
-				b := l.take(new(batch))
-				taken <- b
-				if b == nil {
-					return
-				}
-			}
-		}()
-		synctest.Wait()
-		l.put(t.Context(), [][]byte{[]byte("last")}, []*shown{{0, []byte("last")}}, 1, time.Now())
-		l.close()
-		if b := <-taken; b == nil || b.records.Len() != 1 || len(b.shown) != 1 {
-			t.Errorf("before the end: %+v", b)
-		}
-		if b := <-taken; b != nil {
-			t.Errorf("after the end: %+v", b)
-		}
-
-		l = newLane(0, 1<<20)
+		l := newLane(0, 1<<20, make(chan struct{}, 1))
 		go func() {
 			synctest.Wait() // put waits for room
 			l.abandon()
@@ -170,7 +80,7 @@ func TestLaneEnds(t *testing.T) {
 }
 
 func TestBatchIsReused(t *testing.T) {
-	l := newLane(0, 1<<20)
+	l := newLane(0, 1<<20, make(chan struct{}, 1))
 	l.put(t.Context(), [][]byte{[]byte("first")}, []*shown{{0, nil}}, 1, time.Now())
 	b := l.take(&batch{})
 	b.reset()
@@ -180,7 +90,7 @@ func TestBatchIsReused(t *testing.T) {
 }
 
 func TestLaneKeepsToTheTopicsLimit(t *testing.T) {
-	l := newLane(0, 1000)
+	l := newLane(0, 1000, make(chan struct{}, 1))
 	for l.add(0, [][]byte{make([]byte, 100)}, nil, 1, time.Now()) > 0 {
 	}
 	if b := l.take(&batch{}); b.records.Size() > 1000 || b.records.Len() < 7 {

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// tick is the shortest sleep: at more lines a second than ticks, several lines are due after each.
-	tick = time.Millisecond
+	// tick is the shortest sleep: at more lines a second than ticks, several lines are due after each. More ticks would not bring them to Kafka earlier.
+	tick = linger
 	// mostLate is how far the schedule may fall behind, because Kafka was away or the machine busy, and still catch up.
 	mostLate = time.Second
 	// most is how many lines are due at a time at most.

@@ -18,7 +18,7 @@ import (
 // flushTime is for how long lines that were chosen are still sent once the producer is to stop.
 const flushTime = 10 * time.Second
 
-// pipeline takes lines from a source to Kafka: one goroutine chooses, one for each partition sends.
+// pipeline takes lines from a source to Kafka: one goroutine chooses them, one sends what has gathered.
 type pipeline struct {
 	source       Source
 	kafka        *kafkaio.Producer
@@ -51,8 +51,9 @@ func (p *pipeline) run(ctx context.Context) error {
 	defer giveUp()
 	defer context.AfterFunc(choosing, func() { time.AfterFunc(p.flushTime, giveUp) })()
 
+	news := make(chan struct{}, 1)
 	for i := range p.kafka.Partitions() {
-		p.lanes = append(p.lanes, newLane(i, p.kafka.MaxBatchBytes()))
+		p.lanes = append(p.lanes, newLane(i, p.kafka.MaxBatchBytes(), news))
 	}
 	if p.published != nil {
 		p.relay = newRelay(len(p.lanes), p.published)
@@ -61,19 +62,17 @@ func (p *pipeline) run(ctx context.Context) error {
 		}
 	}
 	refusals := make([]error, len(p.lanes))
-	var senders sync.WaitGroup
-	for i, l := range p.lanes {
-		senders.Go(func() {
-			err := p.send(sending, l)
-			if err == nil {
-				return
-			}
+	sender := &sender{lanes: p.lanes, news: news,
+		send: func(batches []taken, done func(int, error)) { p.send(sending, batches, done) },
+		refused: func(l *lane, err error) {
 			if sending.Err() == nil {
-				refusals[i] = err
+				refusals[l.partition] = err
 			}
 			stop()
-		})
-	}
+		}}
+	closed := make(chan struct{})
+	var sends sync.WaitGroup
+	sends.Go(func() { sender.run(closed) })
 	published := make(chan struct{})
 	var reporter sync.WaitGroup
 	reporter.Go(func() { p.report(published) })
@@ -82,10 +81,8 @@ func (p *pipeline) run(ctx context.Context) error {
 	if err != nil {
 		stop()
 	}
-	for _, l := range p.lanes {
-		l.close()
-	}
-	senders.Wait()
+	close(closed)
+	sends.Wait()
 	close(published)
 	reporter.Wait()
 	if errors.Is(err, choosing.Err()) {
@@ -167,29 +164,23 @@ func (p *pipeline) show(line []byte, now time.Time) *shown {
 	return &shown{p.shown - 1, slices.Clone(line)}
 }
 
-// send sends a lane's batches, one at a time.
-func (p *pipeline) send(ctx context.Context, l *lane) error {
-	defer l.abandon()
-	spare := &batch{}
-	for {
-		b := l.take(spare)
-		if b == nil {
-			return nil
-		}
-		ack, err := p.kafka.Send(ctx, l.partition, &b.records)
-		if err != nil {
-			return err
-		}
-		if err := p.acknowledge(l, b, ack); err != nil {
-			return err
-		}
-		b.reset()
-		spare = b
+// send sends batches together.
+func (p *pipeline) send(ctx context.Context, batches []taken, done func(int, error)) {
+	outgoing := make([]kafkaio.Outgoing, len(batches))
+	for i, t := range batches {
+		outgoing[i] = kafkaio.Outgoing{Partition: t.partition, Batch: &t.batch.records}
 	}
+	p.kafka.SendTogether(ctx, outgoing, func(i int, ack kafkaio.Ack, err error) {
+		if err == nil {
+			err = p.acknowledge(batches[i], ack)
+		}
+		done(i, err)
+	})
 }
 
 // acknowledge counts, hands on and shows what Kafka has.
-func (p *pipeline) acknowledge(l *lane, b *batch, ack kafkaio.Ack) error {
+func (p *pipeline) acknowledge(t taken, ack kafkaio.Ack) error {
+	b := t.batch
 	p.metrics.publish.Observe(time.Since(b.first).Seconds())
 	p.metrics.lines.Add(float64(b.records.Len()))
 	p.metrics.bytes.Add(float64(b.bytes))
@@ -203,7 +194,7 @@ func (p *pipeline) acknowledge(l *lane, b *batch, ack kafkaio.Ack) error {
 		p.acknowledged(appended)
 	}
 	if p.relay != nil {
-		p.relay.acknowledged(l.partition, b.text)
+		p.relay.acknowledged(t.partition, b.text)
 	}
 	if p.echo != nil {
 		return p.echo.acknowledged(b.shown)

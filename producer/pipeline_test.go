@@ -266,7 +266,7 @@ func (s *slow) Next(context.Context, int) ([][]byte, error) {
 // Lines have the time at which they came or were chosen, however long they wait for room in the lane.
 func TestTimesOfLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pipeline{source: &slow{}, count: 3, lanes: []*lane{newLane(0, 1<<20)}}
+		p := &pipeline{source: &slow{}, count: 3, lanes: []*lane{newLane(0, 1<<20, nil)}}
 		if err := p.choose(t.Context(), t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -275,22 +275,20 @@ func TestTimesOfLines(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		l := newLane(0, 100)
-		p := &pipeline{source: &counting{n: 6}, count: 6, lanes: []*lane{l}}
+		s := newTestSender(1, 100)
+		p := &pipeline{source: &counting{n: 6}, count: 6, lanes: s.lanes}
 		var last []time.Duration
-		began, over := time.Now(), make(chan struct{})
-		go func() {
-			defer close(over)
-			for b := l.take(&batch{}); b != nil; b = l.take(&batch{}) {
-				last = append(last, b.last.Sub(began))
-				time.Sleep(time.Second)
-			}
-		}()
+		began := time.Now()
+		s.send = func(batches []taken, done func(int, error)) {
+			last = append(last, batches[0].batch.last.Sub(began))
+			time.Sleep(time.Second)
+			done(0, nil)
+		}
+		s.start()
 		if err := p.choose(t.Context(), t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		l.close()
-		<-over
+		s.end()
 		if n := len(last); n < 3 || last[n-1] < time.Duration(n-3)*time.Second {
 			t.Errorf("the last lines of the batches were chosen at %v", last)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -166,17 +167,74 @@ func (p *Producer) MaxBatchBytes() int { return p.maxBatch }
 // until ctx ends. It may be called concurrently for different partitions. The error is ctx's (the batch may or may not
 // have been written: the next batch to the partition must be this one) or the broker's final refusal (it was not).
 func (p *Producer) Send(ctx context.Context, partition int32, b *RecordBatch) (Ack, error) {
-	s := &p.partitions[partition]
-	batch := b.encode(p.id, p.epoch, s.next, false)
+	return p.deliver(ctx, p.encode(partition, b), b.count, nil)
+}
+
+// Outgoing is a batch for a partition.
+type Outgoing struct {
+	Partition int32
+	Batch     *RecordBatch
+}
+
+// SendTogether is Send for batches of different partitions: those that one broker leads go in one request. It calls done for each batch, given its
+// index, when it is known how it went, also concurrently, and blocks until all are done. A batch that has to be sent again is sent alone, and holds up no other.
+func (p *Producer) SendTogether(ctx context.Context, batches []Outgoing, done func(i int, ack Ack, err error)) {
+	all := make([]encoded, len(batches))
+	led := make(map[int32][]int) // by leader
+	var sending sync.WaitGroup
+	alone := func(i int, err error) {
+		sending.Go(func() {
+			ack, err := p.deliver(ctx, all[i], batches[i].Batch.count, err)
+			done(i, ack, err)
+		})
+	}
+	for i, b := range batches {
+		all[i] = p.encode(b.Partition, b.Batch)
+		leader, err := p.client.leader(ctx, p.topic, b.Partition)
+		if err != nil {
+			alone(i, err)
+			continue
+		}
+		led[leader] = append(led[leader], i)
+	}
+	for leader, group := range led {
+		sending.Go(func() {
+			request := make([]encoded, len(group))
+			for k, i := range group {
+				request[k] = all[i]
+			}
+			acks, errs, err := p.client.produce(ctx, leader, "", request)
+			for k, i := range group {
+				switch {
+				case err != nil:
+					alone(i, err)
+				case errs[k] != nil:
+					alone(i, errs[k])
+				default:
+					p.delivered(batches[i].Partition, batches[i].Batch.count)
+					done(i, acks[k], nil)
+				}
+			}
+		})
+	}
+	sending.Wait()
+}
+
+func (p *Producer) encode(partition int32, b *RecordBatch) encoded {
+	return encoded{p.topic, partition, b.encode(p.id, p.epoch, p.partitions[partition].next, false)}
+}
+
+// deliver sends a batch of so many records until it is there; err is what became of an earlier try, nil when there was none.
+func (p *Producer) deliver(ctx context.Context, e encoded, records int32, err error) (ack Ack, _ error) {
 	for {
-		ack, err := p.try(ctx, encoded{p.topic, partition, batch})
 		if err == nil {
-			s.waiting.over()
-			s.next = nextSequence(s.next, b.count)
-			return ack, nil
+			if ack, err = p.try(ctx, e); err == nil {
+				p.delivered(e.partition, records)
+				return ack, nil
+			}
 		}
 		if ctx.Err() == nil && retriable(err) {
-			err = s.waiting.backoff(ctx, err)
+			err = p.partitions[e.partition].waiting.backoff(ctx, err)
 			if err == nil {
 				continue
 			}
@@ -184,8 +242,15 @@ func (p *Producer) Send(ctx context.Context, partition int32, b *RecordBatch) (A
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return Ack{}, fmt.Errorf("produce to %s/%d: %w", p.topic, partition, err)
+		return Ack{}, fmt.Errorf("produce to %s/%d: %w", e.topic, e.partition, err)
 	}
+}
+
+// delivered notes that a partition has a batch of so many records.
+func (p *Producer) delivered(partition, records int32) {
+	s := &p.partitions[partition]
+	s.waiting.over()
+	s.next = nextSequence(s.next, records)
 }
 
 func (p *Producer) try(ctx context.Context, e encoded) (Ack, error) {

@@ -151,31 +151,108 @@ func testSendInterrupted(f *fixture) {
 	f.wantCommitted(topic, []string{"a", "b"})
 }
 
+// testSendTogether: batches of several partitions go in one request, and each is answered for itself.
+func testSendTogether(f *fixture) {
+	topic := f.topic("t", 3, "max.message.bytes", "1000")
+	c, proxy := f.behind()
+	p := f.producer(c, topic)
+	send := func(ctx context.Context, values ...string) (acks []kafkaio.Ack, errs []error) {
+		var batches []kafkaio.Outgoing
+		for partition, v := range values {
+			batches = append(batches, kafkaio.Outgoing{Partition: int32(partition), Batch: batch(v)})
+		}
+		acks, errs = make([]kafkaio.Ack, len(values)), make([]error, len(values))
+		var mu sync.Mutex
+		done := 0
+		p.SendTogether(ctx, batches, func(i int, ack kafkaio.Ack, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			acks[i], errs[i] = ack, err
+			done++
+		})
+		if done != len(values) {
+			f.Errorf("%d answers to %d batches", done, len(values))
+		}
+		return acks, errs
+	}
+	for round, values := range [][]string{{"a", "b", "c"}, {"d", "e"}} {
+		before, _ := proxy.counts(protocol.Produce)
+		acks, errs := send(f.ctx, values...)
+		f.must(errors.Join(errs...))
+		for i, ack := range acks {
+			if ack.BaseOffset != int64(round) {
+				f.Errorf("round %d, partition %d: base offset %d", round, i, ack.BaseOffset)
+			}
+		}
+		if after, _ := proxy.counts(protocol.Produce); after != before+1 {
+			f.Errorf("%d requests for %d batches", after-before, len(values))
+		}
+	}
+	for _, answered := range []bool{false, true} { // is there once, either way
+		proxy.lose(protocol.Produce, 1, answered)
+		_, errs := send(f.ctx, "f", "g", "h")
+		f.must(errors.Join(errs...))
+	}
+	want := [][]string{{"a", "d", "f", "f"}, {"b", "e", "g", "g"}, {"c", "h", "h"}}
+	if f.Strict { // a broker that refuses what is too large
+		_, errs := send(f.ctx, "i", string(make([]byte, 2000)), "j")
+		if errs[0] != nil || !errors.Is(errs[1], kafka.MessageSizeTooLarge) || errs[2] != nil {
+			f.Errorf("one too large: %v", errs)
+		}
+		_, errs = send(f.ctx, "k", "l")
+		f.must(errors.Join(errs...))
+		want = [][]string{append(want[0], "i", "k"), append(want[1], "l"), append(want[2], "j")}
+	}
+	f.wantCommitted(topic, want...)
+
+	proxy.lose(protocol.Produce, 1_000_000, true)
+	short, cancel := context.WithTimeout(f.ctx, 200*time.Millisecond)
+	defer cancel()
+	_, errs := send(short, "m", "n", "o")
+	for i, err := range errs {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			f.Errorf("partition %d without answers: %v", i, err)
+		}
+	}
+}
+
 // testSendThroughOutages: each line once and in order, whatever happens to connections.
 func testSendThroughOutages(f *fixture) {
-	const partitions, batches, lines = 3, 60, 20
+	const partitions, batches, lines = 4, 60, 20 // two partitions alone, two together
 	topic := f.topic("t", partitions)
 	c, proxy := f.behind()
 	p := f.producer(c, topic)
 	sent := make(chan struct{}, partitions*batches)
 	var sending sync.WaitGroup
 	want := make([][]string, partitions)
-	for partition := range want {
+	next := func(partition, n int) *kafkaio.RecordBatch {
+		var values []string
+		for i := range lines {
+			values = append(values, fmt.Sprintf("%d-%d", partition, n*lines+i))
+		}
+		want[partition] = append(want[partition], values...)
+		return batch(values...)
+	}
+	check := func(partition, n int, ack kafkaio.Ack, err error) {
+		if err != nil || ack.BaseOffset != int64(n*lines) {
+			f.Errorf("partition %d, batch %d: %+v, %v", partition, n, ack, err)
+		}
+		sent <- struct{}{}
+	}
+	for partition := range 2 {
 		sending.Go(func() {
 			for n := range batches {
-				var values []string
-				for i := range lines {
-					values = append(values, fmt.Sprintf("%d-%d", partition, n*lines+i))
-				}
-				want[partition] = append(want[partition], values...)
-				if ack, err := p.Send(f.ctx, int32(partition), batch(values...)); err != nil || ack.BaseOffset != int64(n*lines) {
-					f.Errorf("partition %d, batch %d: %+v, %v", partition, n, ack, err)
-					return
-				}
-				sent <- struct{}{}
+				ack, err := p.Send(f.ctx, int32(partition), next(partition, n))
+				check(partition, n, ack, err)
 			}
 		})
 	}
+	sending.Go(func() {
+		for n := range batches {
+			p.SendTogether(f.ctx, []kafkaio.Outgoing{{Partition: 2, Batch: next(2, n)}, {Partition: 3, Batch: next(3, n)}},
+				func(i int, ack kafkaio.Ack, err error) { check(2+i, n, ack, err) })
+		}
+	})
 	for outage := range 5 {
 		for range partitions * batches / 6 {
 			<-sent

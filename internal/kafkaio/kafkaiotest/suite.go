@@ -42,6 +42,7 @@ func Run(t *testing.T, b Broker) {
 		{"SendRequestLost", testSendRequestLost},
 		{"SendRefused", testSendRefused},
 		{"SendInterrupted", testSendInterrupted},
+		{"SendTogether", testSendTogether},
 		{"SendThroughOutages", testSendThroughOutages},
 		{"Commit", testCommit},
 		{"CommitIsAtomic", testCommitIsAtomic},
