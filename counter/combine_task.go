@@ -17,6 +17,8 @@ const (
 	maxPoll   = 500 * time.Millisecond // the longest wait for lines
 	minPoll   = 5 * time.Millisecond   // a shorter wait is not asked of the broker, whose timer is late by some ms
 	retryIdle = 20 * time.Millisecond  // between two looks at a partition that is behind and yields nothing
+	readPause = 50 * time.Millisecond  // after the last line that was there, see rest
+	readAhead = 10 * time.Millisecond  // but from so long before a window's end each line is read when it comes
 	checks    = 256                    // so often, at most, is measured what is pending before it is too much
 )
 
@@ -47,6 +49,7 @@ func (t *combineTask) run(ctx context.Context) error {
 		return err
 	}
 	defer t.reader.Close()
+	read := false      // something came of the last poll
 	fruitless := false // the last look at partitions that are due found nothing
 	for {
 		if ctx.Err() != nil {
@@ -59,8 +62,13 @@ func (t *combineTask) run(ctx context.Context) error {
 		if ahead {
 			continue
 		}
+		if rest := t.rest(); read && !t.behind() && rest > 0 {
+			if err := pause(ctx, rest); err != nil {
+				return t.unlessStopped(ctx, err)
+			}
+		}
 		wait, due := t.wait(fruitless)
-		read, err := t.read(ctx, wait)
+		read, err = t.read(ctx, wait)
 		if err == nil && !read { // there is time to look
 			err = t.producer.Settled(ctx)
 		}
@@ -219,6 +227,18 @@ func (t *combineTask) wait(fruitless bool) (wait time.Duration, due bool) {
 		return retryIdle, true
 	}
 	return 0, true
+}
+
+// rest returns how long lines may wait to be read, once all that were there are: until something is due before the next window's end, or its lines are.
+// Of many a second each fetch would bring a few, and Kafka and counter would do little else than to give and take them.
+func (t *combineTask) rest() time.Duration {
+	left := time.Duration(t.combiner.NextEnd()-t.clock.Now()) * time.Millisecond
+	for _, due := range []time.Duration{earlyFlush, readAhead} {
+		if left > due {
+			return min(left-due, readPause)
+		}
+	}
+	return 0
 }
 
 // read counts the lines of one poll. It tells whether anything came of it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,12 +29,13 @@ type noting struct {
 	*memoryClient
 	mu       *sync.Mutex
 	all      *[]sent
-	refuses  error // what Prepare returns
-	declines bool  // Prepare returns false
+	polls    *atomic.Int64 // for lines
+	refuses  error         // what Prepare returns
+	declines bool          // Prepare returns false
 }
 
 func noted(p *process) (b noting) {
-	b = noting{memoryClient: p.job.broker.(*memoryClient), mu: new(sync.Mutex), all: new([]sent)}
+	b = noting{memoryClient: p.job.broker.(*memoryClient), mu: new(sync.Mutex), all: new([]sent), polls: new(atomic.Int64)}
 	p.job.broker = b
 	return b
 }
@@ -45,6 +47,14 @@ func (b noting) NewTransactional(ctx context.Context, id string, f kafkaio.Footp
 		stage = stageCombine
 	}
 	return notingTransactional{t, b, stage}, err
+}
+
+func (b noting) NewReader(positions []kafkaio.Position) reader {
+	r := b.memoryClient.NewReader(positions)
+	if len(positions) == 0 || positions[0].Topic != "lines" {
+		return r
+	}
+	return countingReader{r, b.polls}
 }
 
 func (b noting) DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error {
@@ -196,6 +206,53 @@ func TestPreparedWhenLinesCloseAWindow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Lines that come all the time are read from time to time, without a fetch for each; but at a window's end as soon as they come.
+func TestRest(t *testing.T) {
+	whileAtWork(t, 5*time.Second, func(t *testing.T, s *schedule, p *process, b noting) {
+		for window := range 2 {
+			b.polls.Store(0)
+			for range 490 {
+				s.lines(0, 1)
+				time.Sleep(10 * time.Millisecond)
+			}
+			if polls := b.polls.Load(); polls > 250 { // a fetch brings six of them at most
+				t.Errorf("window %d: %d fetches of 490 lines", window, polls)
+			}
+			end := p.toEnd()
+			time.Sleep(time.Millisecond)
+			s.lines(0, 1)
+			time.Sleep(49 * time.Millisecond)
+			committed := b.since(end, stageCombine)
+			if len(committed) == 0 || committed[0].what != "commit" || committed[0].at.Sub(end) > 8*time.Millisecond {
+				t.Errorf("window %d, end %v: %v", window, end, committed)
+			}
+		}
+	})
+}
+
+// How long a slot's lines may wait to be read. Windows are 5 s long.
+func TestHowLongToRest(t *testing.T) {
+	for at, want := range map[time.Duration]time.Duration{
+		0:                       readPause,
+		4850 * time.Millisecond: readPause,
+		4860 * time.Millisecond: 40 * time.Millisecond, // then an early flush may be due
+		4900 * time.Millisecond: readPause,
+		4950 * time.Millisecond: 40 * time.Millisecond,
+		4990 * time.Millisecond: 0,
+		5 * time.Second:         0,
+		time.Hour:               0, // behind
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			_, p := quiet(t, 1, 1)
+			task := combining(p)
+			time.Sleep(at)
+			if got := task.rest(); got != want {
+				t.Errorf("after %v: %v, want %v", at, got, want)
+			}
+		})
+	}
 }
 
 // A line that comes when all is prepared is committed with it, and nothing of what was prepared holds.

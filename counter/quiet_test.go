@@ -124,6 +124,7 @@ func (s *schedule) lines(partition int, n int) {
 		b.Append(0, nil, []byte("line"))
 		s.kafka.append(s.kafka.topics["lines"][partition], &b, nil, false)
 	}
+	s.kafka.announce()
 }
 
 // leaderless takes a lines partition's leader away, or gives it one.
