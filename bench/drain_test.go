@@ -17,4 +17,7 @@ func TestTurns(t *testing.T) {
 			t.Errorf("round %d: %v, want %v", round, got, want)
 		}
 	}
+	if got := turns(0, []string{"kafka-go-writer", producerProgram}); !slices.Equal(got, []string{"kafka-go-writer", "producer", "producer", "producer"}) {
+		t.Errorf("producing, before the first round: %v", got)
+	}
 }

@@ -30,15 +30,16 @@ type Latency struct {
 	All            []Seconds `json:"all_s"`
 }
 
-// warmUp is how many windows pass before latency at load is measured: the counter joins, and both runtimes get warm.
-const warmUp = 3
+// loadWarmUp is how many windows pass before latency at load is measured: the counter joins, both runtimes get warm, and the broker's JVM compiles
+// for a minute what it runs under such a load, with both processors busy.
+const loadWarmUp = 12
 
 func (b *bench) latencyAtLoad(ctx context.Context, r *Report) error {
 	file, err := b.textFile()
 	if err != nil {
 		return err
 	}
-	return b.latency(ctx, r, "load", warmUp, b.LatencyWindows, fmt.Sprintf("%d lines/s of %s", b.Rate, b.English.Describe()),
+	return b.latency(ctx, r, "load", loadWarmUp, b.LatencyWindows, fmt.Sprintf("%d lines/s of %s", b.Rate, b.English.Describe()),
 		"--file", file, "--rate", fmt.Sprint(b.Rate), "--seed", fmt.Sprint(b.Seed+1))
 }
 

@@ -59,12 +59,9 @@ func (m *markdown) row(cells ...string) { m.printf("| %s |\n", strings.Join(cell
 
 func (m *markdown) drain(d Drain) {
 	sum, _ := d.Totals.Sum.MarshalText()
-	m.printf("\n### Drain: %s\n\n%s: %d lines, %.2f GB, %d words over %d windows; %d results. Totals equal in all %d runs: %s.",
+	m.printf("\n### Drain: %s\n\n%s: %d lines, %.2f GB, %d words over %d windows; %d results. Totals equal in all %d runs: %s.\n\n",
 		d.Name, d.Text, d.Lines, float64(d.Bytes)/1e9, d.Totals.Words, d.Windows, d.Totals.Rows, len(d.Runs), sum)
-	if d.WarmUp > 0 {
-		m.printf(" Rounds before that did not count: %d.", d.WarmUp)
-	}
-	m.printf("\n\n")
+	m.warmUp(d.WarmUp)
 	m.table("", "wall s", "of tight", "last result s", "CPU s", "of tight", "broker CPU s", "peak MB")
 	all := by(d.Runs, func(r DrainRun) string { return r.Program })
 	tight := all["tight"]
@@ -94,8 +91,15 @@ func (m *markdown) latencies(all []Latency) {
 
 func milliseconds(s Seconds) string { return fmt.Sprintf("%.0f", s*1e3) }
 
+func (m *markdown) warmUp(rounds int) {
+	if rounds > 0 {
+		m.printf("Rounds before that did not count: %d.\n\n", rounds)
+	}
+}
+
 func (m *markdown) producing(p *Producing) {
 	m.printf("\n### Producing, acks=all, %d lines of a file\n\n", p.Lines)
+	m.warmUp(p.WarmUp)
 	m.table("", "million lines/s", "times kafka-go's", "wall s", "CPU s", "broker CPU s", "peak MB")
 	all := by(p.Runs, func(r ProducingRun) string { return r.Program })
 	for _, program := range []string{loop.KafkaGoWriter, producerProgram} {

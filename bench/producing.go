@@ -10,8 +10,9 @@ import (
 
 // Producing is how fast lines of a file come into a topic with acks=all.
 type Producing struct {
-	Lines int64          `json:"lines"`
-	Runs  []ProducingRun `json:"runs"`
+	Lines  int64          `json:"lines"`
+	WarmUp int            `json:"warm_up"` // rounds before those of Runs, as many as of drains, two at most
+	Runs   []ProducingRun `json:"runs"`
 }
 
 // ProducingRun is one process.
@@ -30,15 +31,17 @@ func (b *bench) producing(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
-	p := &Producing{Lines: b.ProducedLines}
-	for round := 1; round <= b.Rounds; round++ {
-		for _, program := range []string{loop.KafkaGoWriter, producerProgram} {
+	p := &Producing{Lines: b.ProducedLines, WarmUp: min(b.WarmUp, 2)}
+	for round := 1 - p.WarmUp; round <= b.Rounds; round++ {
+		for _, program := range turns(round, []string{loop.KafkaGoWriter, producerProgram}) {
 			run, err := b.produceOnce(ctx, program, file)
 			if err != nil {
 				return err
 			}
 			run.Round = round
-			p.Runs = append(p.Runs, run)
+			if round > 0 {
+				p.Runs = append(p.Runs, run)
+			}
 			b.Log("producing, round %d: %s %.2f million lines/s, CPU %.1f s", round, program, run.LinesPerSecond/1e6, run.CPU)
 		}
 	}
