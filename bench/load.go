@@ -58,7 +58,7 @@ func (l *Load) Write(ctx context.Context, brokers []string) (lines int64, err er
 		})
 		group.Go(func() error {
 			for b := range filled {
-				if _, err := producer.Send(ctx, int32(p), b); err != nil {
+				if _, err := producer.SendOne(ctx, int32(p), b); err != nil {
 					return err
 				}
 				sum.Add(int64(b.Len()))
