@@ -17,8 +17,8 @@ const (
 	maxPoll   = 500 * time.Millisecond // the longest wait for lines
 	minPoll   = 5 * time.Millisecond   // a shorter wait is not asked of the broker, whose timer is late by some ms
 	retryIdle = 20 * time.Millisecond  // between two looks at a partition that is behind and yields nothing
-	readPause = 50 * time.Millisecond  // after the last line that was there, see rest
-	readAhead = 10 * time.Millisecond  // but from so long before a window's end each line is read when it comes
+	readPause = 50 * time.Millisecond  // after the last line that was there, see untilLines
+	readAhead = 20 * time.Millisecond  // but from so long before a window's end, by what we know of the broker's clock, lines are read when they come
 	checks    = 256                    // so often, at most, is measured what is pending before it is too much
 )
 
@@ -62,8 +62,8 @@ func (t *combineTask) run(ctx context.Context) error {
 		if ahead {
 			continue
 		}
-		if rest := t.rest(); read && !t.behind() && rest > 0 {
-			if err := pause(ctx, rest); err != nil {
+		if read && !t.behind() {
+			if err := t.rest(ctx, t.untilLines()); err != nil {
 				return t.unlessStopped(ctx, err)
 			}
 		}
@@ -229,9 +229,10 @@ func (t *combineTask) wait(fruitless bool) (wait time.Duration, due bool) {
 	return 0, true
 }
 
-// rest returns how long lines may wait to be read, once all that were there are: until something is due before the next window's end, or its lines are.
-// Of many a second each fetch would bring a few, and Kafka and counter would do little else than to give and take them.
-func (t *combineTask) rest() time.Duration {
+// untilLines returns how long lines may wait to be read, once all that were there are: until an early flush may be due before the next window's end, or
+// lines may close that window. Of many a second each fetch would bring a few, and Kafka and counter would do little else than to give and take them.
+// What a broker has answered meanwhile, where several lead the slot's partitions, comes first then: lines of the others may wait two or three times as long.
+func (t *combineTask) untilLines() time.Duration {
 	left := time.Duration(t.combiner.NextEnd()-t.clock.Now()) * time.Millisecond
 	for _, due := range []time.Duration{earlyFlush, readAhead} {
 		if left > due {
@@ -239,6 +240,18 @@ func (t *combineTask) rest() time.Duration {
 		}
 	}
 	return 0
+}
+
+// rest leaves lines alone for so long. Meanwhile there is time to look how the last transaction ended, for which the next one would have to wait.
+func (t *combineTask) rest(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	over := time.Now().Add(d)
+	if err := t.producer.Settled(ctx); err != nil {
+		return err
+	}
+	return pause(ctx, time.Until(over))
 }
 
 // read counts the lines of one poll. It tells whether anything came of it.

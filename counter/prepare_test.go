@@ -30,12 +30,13 @@ type noting struct {
 	mu       *sync.Mutex
 	all      *[]sent
 	polls    *atomic.Int64 // for lines
+	settled  *atomic.Int64 // how often a combine has looked how its last transaction ended
 	refuses  error         // what Prepare returns
 	declines bool          // Prepare returns false
 }
 
 func noted(p *process) (b noting) {
-	b = noting{memoryClient: p.job.broker.(*memoryClient), mu: new(sync.Mutex), all: new([]sent), polls: new(atomic.Int64)}
+	b = noting{memoryClient: p.job.broker.(*memoryClient), mu: new(sync.Mutex), all: new([]sent), polls: new(atomic.Int64), settled: new(atomic.Int64)}
 	p.job.broker = b
 	return b
 }
@@ -84,6 +85,13 @@ func (t notingTransactional) Prepare(ctx context.Context, in kafkaio.Place, outp
 		return nil, false, t.refuses
 	}
 	return t.transactional.Prepare(ctx, in, outputs, offsets)
+}
+
+func (t notingTransactional) Settled(ctx context.Context) error {
+	if t.stage == stageCombine {
+		t.settled.Add(1)
+	}
+	return t.transactional.Settled(ctx)
 }
 
 func (t notingTransactional) Commit(ctx context.Context, in kafkaio.Place, outputs []kafkaio.Output, offsets []kafkaio.Offset) ([]kafkaio.Ack, error) {
@@ -208,39 +216,46 @@ func TestPreparedWhenLinesCloseAWindow(t *testing.T) {
 	})
 }
 
-// Lines that come all the time are read from time to time, without a fetch for each; but at a window's end as soon as they come.
+// Lines that come all the time are read from time to time, without a fetch for each; but the one that closes a window as soon as it comes.
 func TestRest(t *testing.T) {
 	whileAtWork(t, 5*time.Second, func(t *testing.T, s *schedule, p *process, b noting) {
-		for window := range 2 {
+		for window := range 8 {
 			b.polls.Store(0)
-			for range 490 {
+			b.settled.Store(0)
+			now := s.kafka.now()
+			left := time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond
+			end := time.Now().Add(left)
+			time.Sleep(time.Duration(window) * 7 * time.Millisecond) // the rests are at other times then
+			for time.Now().Before(end) {
 				s.lines(0, 1)
 				time.Sleep(10 * time.Millisecond)
 			}
 			if polls := b.polls.Load(); polls > 250 { // a fetch brings six of them at most
-				t.Errorf("window %d: %d fetches of 490 lines", window, polls)
+				t.Errorf("window %d: %d fetches of 500 lines", window, polls)
 			}
-			end := p.toEnd()
-			time.Sleep(time.Millisecond)
+			if b.settled.Load() == 0 {
+				t.Errorf("window %d: nobody has looked how the last transaction ended", window)
+			}
 			s.lines(0, 1)
-			time.Sleep(49 * time.Millisecond)
+			came := time.Now()
+			time.Sleep(100 * time.Millisecond)
 			committed := b.since(end, stageCombine)
-			if len(committed) == 0 || committed[0].what != "commit" || committed[0].at.Sub(end) > 8*time.Millisecond {
-				t.Errorf("window %d, end %v: %v", window, end, committed)
+			if len(committed) == 0 || committed[0].what != "commit" || committed[0].at.Sub(came) > 8*time.Millisecond {
+				t.Errorf("window %d, end %v, a line at %v: %v", window, end, came, committed)
 			}
 		}
 	})
 }
 
 // How long a slot's lines may wait to be read. Windows are 5 s long.
-func TestHowLongToRest(t *testing.T) {
+func TestUntilLines(t *testing.T) {
 	for at, want := range map[time.Duration]time.Duration{
 		0:                       readPause,
 		4850 * time.Millisecond: readPause,
 		4860 * time.Millisecond: 40 * time.Millisecond, // then an early flush may be due
 		4900 * time.Millisecond: readPause,
-		4950 * time.Millisecond: 40 * time.Millisecond,
-		4990 * time.Millisecond: 0,
+		4950 * time.Millisecond: 30 * time.Millisecond,
+		4980 * time.Millisecond: 0,
 		5 * time.Second:         0,
 		time.Hour:               0, // behind
 	} {
@@ -248,7 +263,7 @@ func TestHowLongToRest(t *testing.T) {
 			_, p := quiet(t, 1, 1)
 			task := combining(p)
 			time.Sleep(at)
-			if got := task.rest(); got != want {
+			if got := task.untilLines(); got != want {
 				t.Errorf("after %v: %v, want %v", at, got, want)
 			}
 		})

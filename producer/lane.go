@@ -111,11 +111,11 @@ func (l *lane) add(i int, lines [][]byte, shows []*shown, step int, chosen time.
 	return i
 }
 
-// waiting returns how many bytes wait to be taken, 0 without a line, and whether the chooser waits for that.
-func (l *lane) waiting() (size int, full bool) {
+// waiting tells whether lines wait to be taken, and the chooser for that.
+func (l *lane) waiting() (lines, full bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.filling.records.Size(), l.full
+	return l.filling.records.Len() > 0, l.full
 }
 
 // take returns the lines that wait. The empty batch takes the next ones.

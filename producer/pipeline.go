@@ -18,7 +18,7 @@ import (
 // flushTime is for how long lines that were chosen are still sent once the producer is to stop.
 const flushTime = 10 * time.Second
 
-// pipeline takes lines from a source to Kafka: one goroutine chooses them, one sends what has gathered.
+// pipeline takes lines from a source to Kafka: one goroutine chooses them, one has what has gathered sent.
 type pipeline struct {
 	source       Source
 	kafka        *kafkaio.Producer
@@ -63,7 +63,7 @@ func (p *pipeline) run(ctx context.Context) error {
 	}
 	refusals := make([]error, len(p.lanes))
 	sender := &sender{lanes: p.lanes, news: news,
-		send: func(batches []taken, done func(int, error)) { p.send(sending, batches, done) },
+		send: func(batches []taken, answered func([]answer)) { p.send(sending, batches, answered) },
 		refused: func(l *lane, err error) {
 			if sending.Err() == nil {
 				refusals[l.partition] = err
@@ -86,7 +86,7 @@ func (p *pipeline) run(ctx context.Context) error {
 	close(published)
 	reporter.Wait()
 	if errors.Is(err, choosing.Err()) {
-		err = nil // it ended because ctx is over, or a sender failed
+		err = nil // it ended because ctx is over, or Kafka refused a batch
 	}
 	return p.outcome(cmp.Or(append(refusals, err)...))
 }
@@ -127,7 +127,7 @@ func (p *pipeline) choose(ctx, sending context.Context) error {
 			}
 			due -= int64(len(lines))
 			if err := p.put(sending, lines); err != nil {
-				return nil // a lane's sender tells why
+				return nil // the refusal tells why
 			}
 		}
 	}
@@ -165,16 +165,20 @@ func (p *pipeline) show(line []byte, now time.Time) *shown {
 }
 
 // send sends batches together.
-func (p *pipeline) send(ctx context.Context, batches []taken, done func(int, error)) {
+func (p *pipeline) send(ctx context.Context, batches []taken, answered func([]answer)) {
 	outgoing := make([]kafkaio.Outgoing, len(batches))
 	for i, t := range batches {
 		outgoing[i] = kafkaio.Outgoing{Partition: t.partition, Batch: &t.batch.records}
 	}
-	p.kafka.SendTogether(ctx, outgoing, func(i int, ack kafkaio.Ack, err error) {
-		if err == nil {
-			err = p.acknowledge(batches[i], ack)
+	p.kafka.Send(ctx, outgoing, func(deliveries []kafkaio.Delivery) {
+		var some []answer
+		for _, d := range deliveries {
+			if d.Err == nil {
+				d.Err = p.acknowledge(batches[d.Index], d.Ack)
+			}
+			some = append(some, answer{batches[d.Index], d.Err})
 		}
-		done(i, err)
+		answered(some)
 	})
 }
 

@@ -279,10 +279,10 @@ func TestTimesOfLines(t *testing.T) {
 		p := &pipeline{source: &counting{n: 6}, count: 6, lanes: s.lanes}
 		var last []time.Duration
 		began := time.Now()
-		s.send = func(batches []taken, done func(int, error)) {
+		s.send = func(batches []taken, answered func([]answer)) {
 			last = append(last, batches[0].batch.last.Sub(began))
 			time.Sleep(time.Second)
-			done(0, nil)
+			answered([]answer{{batches[0], nil}})
 		}
 		s.start()
 		if err := p.choose(t.Context(), t.Context()); err != nil {

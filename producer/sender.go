@@ -9,7 +9,7 @@ import (
 // producer waits as long since 4.0 (linger.ms, KIP-1030), but for each batch.
 const linger = 5 * time.Millisecond
 
-// early is how much less than the linger is enough. At a steady rate lines come as often as that, and a timer for the rest would be late.
+// early is how much less than the linger is enough: at a steady rate lines come as often as that, and a timer for the rest would be late.
 const early = linger / 4
 
 // togetherBytes is what the batches of one request have at most, unless it has one only. Larger ones cost less when Kafka takes one while others come.
@@ -19,11 +19,11 @@ const togetherBytes = laneBytes
 // steady rate a request costs far more than a batch does.
 type sender struct {
 	lanes   []*lane
-	news    chan struct{}                   // the lanes'
-	send    func([]taken, func(int, error)) // calls back for each, given its index, when it is known how it went
-	refused func(*lane, error)              // a lane's batch was not taken by Kafka; the lane is abandoned
+	news    chan struct{}                 // the lanes'
+	send    func([]taken, func([]answer)) // blocks, and calls back until all have their answers
+	refused func(*lane, error)            // Kafka does not take a lane's batch; the lane is abandoned
 
-	sent time.Time // when batches were that were not full
+	lingered time.Time // when batches were sent that were not full
 }
 
 // taken is a lane's batch.
@@ -38,15 +38,15 @@ type answer struct {
 	err error
 }
 
-// run sends until closed is, no more lines come then, and all that could be sent is.
+// run sends until closed is, which says that no more lines come, and all that could be sent is.
 func (s *sender) run(closed <-chan struct{}) {
-	answers := make(chan answer, len(s.lanes)) // nobody waits to give one: a lane has one batch under way
+	answers := make(chan []answer, len(s.lanes)) // nobody waits to give one: a lane has one batch under way
 	underWay, last := 0, false
 	for {
 		batches, wait := s.ready(time.Now(), last)
 		underWay += len(batches)
-		for _, together := range requests(batches) {
-			go s.send(together, func(i int, err error) { answers <- answer{together[i], err} })
+		for _, together := range divided(batches) {
+			go s.send(together, func(some []answer) { answers <- some })
 		}
 		if last && underWay == 0 {
 			return
@@ -60,28 +60,30 @@ func (s *sender) run(closed <-chan struct{}) {
 		case <-over:
 		case <-closed:
 			closed, last = nil, true
-		case a := <-answers:
-			underWay--
-			s.answered(a)
+		case some := <-answers: // of one request, whose lanes then go on together
+			underWay -= len(some)
+			for _, a := range some {
+				s.answered(a)
+			}
 		}
 	}
 }
 
 // ready takes the batches whose time has come, or, of the last lines, all; and returns how long it is until that of others, 0 without any.
 func (s *sender) ready(now time.Time, last bool) (batches []taken, wait time.Duration) {
-	left := linger - now.Sub(s.sent)
+	left := linger - now.Sub(s.lingered)
 	over := last || left <= early
 	for _, l := range s.lanes {
 		if l.busy || l.dead {
 			continue
 		}
-		switch size, full := l.waiting(); {
-		case size == 0:
+		switch lines, full := l.waiting(); {
+		case !lines:
 		case full || over:
 			l.busy = true
 			batches = append(batches, taken{l, l.take(l.spare)})
 			if !full {
-				s.sent = now
+				s.lingered = now
 			}
 		default:
 			wait = left
@@ -90,8 +92,8 @@ func (s *sender) ready(now time.Time, last bool) (batches []taken, wait time.Dur
 	return batches, wait
 }
 
-// requests divides batches by the requests that they go in.
-func requests(batches []taken) (requests [][]taken) {
+// divided returns batches by the requests that they go in.
+func divided(batches []taken) (requests [][]taken) {
 	bytes := 0
 	for i, b := range batches {
 		bytes += b.batch.records.Size()

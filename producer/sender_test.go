@@ -16,7 +16,7 @@ type testSender struct {
 	began  time.Time
 	closed chan struct{}
 	over   chan struct{}
-	sent   []string // "5ms 0:3 1:2": 5 ms after the beginning three lines of lane 0 and two of lane 1
+	log    []string // "5ms 0:3 1:2": 5 ms after the beginning three lines of lane 0 and two of lane 1
 	dead   []error
 }
 
@@ -27,15 +27,22 @@ func newTestSender(lanes, room int) *testSender {
 	for i := range lanes {
 		s.lanes = append(s.lanes, newLane(i, room, s.news))
 	}
-	s.send = func(batches []taken, done func(int, error)) {
-		s.note(batches)
-		time.Sleep(time.Millisecond)
-		for i := range batches {
-			done(i, nil)
-		}
-	}
+	s.answersAfter(time.Millisecond)
 	s.refused = func(_ *lane, err error) { s.dead = append(s.dead, err) }
 	return s
+}
+
+// answersAfter has what is sent be there after so long.
+func (s *testSender) answersAfter(d time.Duration) {
+	s.send = func(batches []taken, answered func([]answer)) {
+		s.note(batches)
+		time.Sleep(d)
+		var all []answer
+		for _, b := range batches {
+			all = append(all, answer{b, nil})
+		}
+		answered(all)
+	}
 }
 
 func (s *testSender) note(batches []taken) {
@@ -43,7 +50,7 @@ func (s *testSender) note(batches []taken) {
 	for _, b := range batches {
 		at += fmt.Sprintf(" %d:%d", b.partition, b.batch.records.Len())
 	}
-	s.sent = append(s.sent, at)
+	s.log = append(s.log, at)
 }
 
 func (s *testSender) start() {
@@ -78,8 +85,8 @@ func (s *testSender) at(after time.Duration) {
 
 func (s *testSender) want(t *testing.T, want ...string) {
 	t.Helper()
-	if !slices.Equal(s.sent, want) {
-		t.Errorf("sent\n%s\nwant\n%s", strings.Join(s.sent, "\n"), strings.Join(want, "\n"))
+	if !slices.Equal(s.log, want) {
+		t.Errorf("sent\n%s\nwant\n%s", strings.Join(s.log, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -142,13 +149,13 @@ func TestSenderSendsWhatIsFull(t *testing.T) {
 func TestSenderSendsOneBatchOfALane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSender(2, 1<<20)
-		s.send = func(batches []taken, done func(int, error)) {
+		s.send = func(batches []taken, answered func([]answer)) {
 			s.note(batches)
-			for i, b := range batches {
+			for _, b := range batches {
 				if b.partition == 0 {
 					time.Sleep(20 * time.Millisecond)
 				}
-				done(i, nil)
+				answered([]answer{{b, nil}})
 			}
 		}
 		s.start()
@@ -163,18 +170,37 @@ func TestSenderSendsOneBatchOfALane(t *testing.T) {
 	})
 }
 
+// Lanes whose batches went together go on together, however long the answer takes.
+func TestSenderStaysTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestSender(3, 1<<20)
+		s.answersAfter(20 * time.Millisecond)
+		for i := range 3 {
+			for lane := range 3 {
+				s.put(t, lane, 1)
+			}
+			if i == 0 {
+				s.start()
+			}
+			time.Sleep(15 * time.Millisecond)
+		}
+		s.end()
+		s.want(t, "0s 0:1 1:1 2:1", "20ms 0:1 1:1 2:1", "40ms 0:1 1:1 2:1")
+	})
+}
+
 // A lane whose batch Kafka does not take is over; the others' lines are sent.
 func TestSenderAbandonsALane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSender(2, 1<<20)
 		refusal := errors.New("refused")
-		s.send = func(batches []taken, done func(int, error)) {
+		s.send = func(batches []taken, answered func([]answer)) {
 			s.note(batches)
-			for i, b := range batches {
+			for _, b := range batches {
 				if b.partition == 0 {
-					done(i, refusal)
+					answered([]answer{{b, refusal}})
 				} else {
-					done(i, nil)
+					answered([]answer{{b, nil}})
 				}
 			}
 		}
@@ -196,7 +222,7 @@ func TestSenderAbandonsALane(t *testing.T) {
 }
 
 // Batches go together up to togetherBytes; a larger one goes by itself.
-func TestRequests(t *testing.T) {
+func TestDivided(t *testing.T) {
 	for _, test := range []struct {
 		sizes []int // hundredths of togetherBytes
 		want  []int // batches in each request
@@ -215,7 +241,7 @@ func TestRequests(t *testing.T) {
 			batches = append(batches, taken{batch: b})
 		}
 		var got []int
-		for _, r := range requests(batches) {
+		for _, r := range divided(batches) {
 			got = append(got, len(r))
 		}
 		if !slices.Equal(got, test.want) {

@@ -116,7 +116,7 @@ func roundTrip(ctx context.Context, c *kafkaio.Client) (values []string, err err
 	if err != nil {
 		return nil, err
 	}
-	if _, err := plain.Send(ctx, 0, one("sent")); err != nil {
+	if _, err := plain.SendOne(ctx, 0, one("sent")); err != nil {
 		return nil, err
 	}
 	ends, err := c.Offsets(ctx, "t", kafkaio.Latest)

@@ -105,6 +105,11 @@ func leadersOf(m *metadata.Response) ([]int32, error) {
 // leader returns the broker that leads a partition.
 func (c *Client) leader(ctx context.Context, topic string, partition int32) (int32, error) {
 	leaders, err := c.leaders(ctx, topic)
+	return leaderOf(leaders, err, partition)
+}
+
+// leaderOf is leader, given what leaders returned.
+func leaderOf(leaders []int32, err error, partition int32) (int32, error) {
 	switch {
 	case err != nil:
 		return noLeader, err

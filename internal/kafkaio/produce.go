@@ -163,36 +163,42 @@ func (p *Producer) Partitions() int { return len(p.partitions) }
 // MaxBatchBytes returns the topic's max.message.bytes: the largest RecordBatch.Size that the broker takes.
 func (p *Producer) MaxBatchBytes() int { return p.maxBatch }
 
-// Send blocks until all in-sync replicas have the batch, resending it with the same sequence while the broker is away,
-// until ctx ends. It may be called concurrently for different partitions. The error is ctx's (the batch may or may not
-// have been written: the next batch to the partition must be this one) or the broker's final refusal (it was not).
-func (p *Producer) Send(ctx context.Context, partition int32, b *RecordBatch) (Ack, error) {
-	return p.deliver(ctx, p.encode(partition, b), b.count, nil)
-}
-
 // Outgoing is a batch for a partition.
 type Outgoing struct {
 	Partition int32
 	Batch     *RecordBatch
 }
 
-// SendTogether is Send for batches of different partitions: those that one broker leads go in one request. It calls done for each batch, given its
-// index, when it is known how it went, also concurrently, and blocks until all are done. A batch that has to be sent again is sent alone, and holds up no other.
-func (p *Producer) SendTogether(ctx context.Context, batches []Outgoing, done func(i int, ack Ack, err error)) {
+// Delivery tells how it went with a batch. Err is nil when all in-sync replicas have it, ctx's (it may or may not have been written: the next batch to the
+// partition must be this one), or the broker's final refusal (it was not).
+type Delivery struct {
+	Index int // of the batch
+	Ack   Ack
+	Err   error
+}
+
+// Send sends batches of different partitions, those that one broker leads in one request, and blocks until it is known how it went with all. They are
+// resent with the same sequence while the broker is away, until ctx ends: each alone, so that it holds up no other; only of one request all are answered
+// when the last one is replicated. It calls delivered with those that are known at one time, also concurrently. Send may be called concurrently for
+// different partitions.
+func (p *Producer) Send(ctx context.Context, batches []Outgoing, delivered func([]Delivery)) {
 	all := make([]encoded, len(batches))
-	led := make(map[int32][]int) // by leader
+	for i, b := range batches {
+		all[i] = encoded{p.topic, b.Partition, b.Batch.encode(p.id, p.epoch, p.partitions[b.Partition].next, false)}
+	}
 	var sending sync.WaitGroup
-	alone := func(i int, err error) {
+	resend := func(i int, err error) {
 		sending.Go(func() {
-			ack, err := p.deliver(ctx, all[i], batches[i].Batch.count, err)
-			done(i, ack, err)
+			ack, err := p.resend(ctx, all[i], err)
+			delivered([]Delivery{p.delivery(batches, i, ack, err)})
 		})
 	}
+	led := make(map[int32][]int) // by leader
+	leaders, err := p.client.leaders(ctx, p.topic)
 	for i, b := range batches {
-		all[i] = p.encode(b.Partition, b.Batch)
-		leader, err := p.client.leader(ctx, p.topic, b.Partition)
+		leader, err := leaderOf(leaders, err, b.Partition)
 		if err != nil {
-			alone(i, err)
+			resend(i, err)
 			continue
 		}
 		led[leader] = append(led[leader], i)
@@ -204,38 +210,39 @@ func (p *Producer) SendTogether(ctx context.Context, batches []Outgoing, done fu
 				request[k] = all[i]
 			}
 			acks, errs, err := p.client.produce(ctx, leader, "", request)
+			var there []Delivery
 			for k, i := range group {
 				switch {
 				case err != nil:
-					alone(i, err)
+					resend(i, err)
 				case errs[k] != nil:
-					alone(i, errs[k])
+					resend(i, errs[k])
 				default:
-					p.delivered(batches[i].Partition, batches[i].Batch.count)
-					done(i, acks[k], nil)
+					there = append(there, p.delivery(batches, i, acks[k], nil))
 				}
+			}
+			if len(there) > 0 {
+				delivered(there)
 			}
 		})
 	}
 	sending.Wait()
 }
 
-func (p *Producer) encode(partition int32, b *RecordBatch) encoded {
-	return encoded{p.topic, partition, b.encode(p.id, p.epoch, p.partitions[partition].next, false)}
+// SendOne is Send for one batch.
+func (p *Producer) SendOne(ctx context.Context, partition int32, b *RecordBatch) (Ack, error) {
+	var d Delivery
+	p.Send(ctx, []Outgoing{{partition, b}}, func(one []Delivery) { d = one[0] })
+	return d.Ack, d.Err
 }
 
-// deliver sends a batch of so many records until it is there; err is what became of an earlier try, nil when there was none.
-func (p *Producer) deliver(ctx context.Context, e encoded, records int32, err error) (ack Ack, _ error) {
-	for {
-		if err == nil {
-			if ack, err = p.try(ctx, e); err == nil {
-				p.delivered(e.partition, records)
-				return ack, nil
-			}
-		}
+// resend sends a batch again after err, until it is there or there is no use.
+func (p *Producer) resend(ctx context.Context, e encoded, err error) (ack Ack, _ error) {
+	for err != nil {
 		if ctx.Err() == nil && retriable(err) {
 			err = p.partitions[e.partition].waiting.backoff(ctx, err)
 			if err == nil {
+				ack, err = p.try(ctx, e)
 				continue
 			}
 		}
@@ -244,13 +251,7 @@ func (p *Producer) deliver(ctx context.Context, e encoded, records int32, err er
 		}
 		return Ack{}, fmt.Errorf("produce to %s/%d: %w", e.topic, e.partition, err)
 	}
-}
-
-// delivered notes that a partition has a batch of so many records.
-func (p *Producer) delivered(partition, records int32) {
-	s := &p.partitions[partition]
-	s.waiting.over()
-	s.next = nextSequence(s.next, records)
+	return ack, nil
 }
 
 func (p *Producer) try(ctx context.Context, e encoded) (Ack, error) {
@@ -263,4 +264,14 @@ func (p *Producer) try(ctx context.Context, e encoded) (Ack, error) {
 		return Ack{}, err
 	}
 	return acks[0], errs[0]
+}
+
+// delivery is how it went with a batch. The partition's next one has the next sequence.
+func (p *Producer) delivery(batches []Outgoing, i int, ack Ack, err error) Delivery {
+	if b := batches[i]; err == nil {
+		s := &p.partitions[b.Partition]
+		s.waiting.over()
+		s.next = nextSequence(s.next, b.Batch.count)
+	}
+	return Delivery{i, ack, err}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestSendTogetherToLeaders: each broker gets one request with the batches of the partitions that it leads; what one of them refuses concerns no other.
-func TestSendTogetherToLeaders(t *testing.T) {
+// TestSendToLeaders: each broker gets one request with the batches of the partitions that it leads; what one of them refuses concerns no other.
+func TestSendToLeaders(t *testing.T) {
 	const brokers, partitions = 3, 7
 	broker, err := kfake.NewCluster(kfake.NumBrokers(brokers), kfake.SeedTopics(partitions, "t"))
 	if err != nil {
@@ -52,10 +52,12 @@ func TestSendTogetherToLeaders(t *testing.T) {
 			batches = append(batches, Outgoing{int32(i), b})
 		}
 		var mu sync.Mutex
-		p.SendTogether(t.Context(), batches, func(i int, _ Ack, err error) {
+		p.Send(t.Context(), batches, func(some []Delivery) {
 			mu.Lock()
 			defer mu.Unlock()
-			errs[i] = err
+			for _, d := range some {
+				errs[d.Index] = d.Err
+			}
 		})
 		return errs
 	}

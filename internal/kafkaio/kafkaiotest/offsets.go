@@ -72,7 +72,7 @@ func testOffsets(f *fixture) {
 	for n := range int64(5) { // offsets 0 to 4 at start, start+1000 …
 		b.Append(start+1000*n, nil, []byte("x"))
 	}
-	if _, err := p.Send(f.ctx, 1, b); err != nil {
+	if _, err := p.SendOne(f.ctx, 1, b); err != nil {
 		f.Fatal(err)
 	}
 	f.abandon("id", output(topic, 1, "open"))

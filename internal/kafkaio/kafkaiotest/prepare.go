@@ -80,7 +80,7 @@ func testPrepare(f *fixture) {
 		if !test.plain {
 			f.prepare(p, test.prepared...)
 		}
-		_, err := plain.Send(f.ctx, 0, batch(fmt.Sprint(n)))
+		_, err := plain.SendOne(f.ctx, 0, batch(fmt.Sprint(n)))
 		f.must(err)
 		var seen []string
 		for !slices.Contains(seen, fmt.Sprint(n)) {

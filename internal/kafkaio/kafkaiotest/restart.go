@@ -60,7 +60,7 @@ func (f *fixture) copyThrough(ctx context.Context, c *kafkaio.Client, times int,
 				for i := range 10 {
 					values = append(values, fmt.Sprintf("%d: %d.%d", partition, n, i))
 				}
-				if _, err := p.Send(ctx, int32(partition), batch(values...)); err != nil {
+				if _, err := p.SendOne(ctx, int32(partition), batch(values...)); err != nil {
 					f.Errorf("send: %v", err)
 					return
 				}

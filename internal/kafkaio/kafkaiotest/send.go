@@ -24,7 +24,7 @@ func (f *fixture) producer(c *kafkaio.Client, topic string) *kafkaio.Producer {
 
 func (f *fixture) send(p *kafkaio.Producer, partition int32, values ...string) kafkaio.Ack {
 	f.Helper()
-	ack, err := p.Send(f.ctx, partition, batch(values...))
+	ack, err := p.SendOne(f.ctx, partition, batch(values...))
 	f.must(err)
 	return ack
 }
@@ -76,7 +76,7 @@ func testSend(f *fixture) {
 		pattern.Append([]byte(text), nil, int64(i))
 		want = append(want, fmt.Sprintf("it is %s o'clock %d times", text, i))
 	}
-	if _, err := p.Send(f.ctx, 1, pattern.Seal()); err != nil {
+	if _, err := p.SendOne(f.ctx, 1, pattern.Seal()); err != nil {
 		f.Error("compressed:", err)
 	}
 	f.wantCommitted(topic, nil, want)
@@ -125,7 +125,7 @@ func testSendRefused(f *fixture) {
 		f.Errorf("batches up to %d bytes, want 1000", p.MaxBatchBytes())
 	}
 	f.send(p, 0, "a")
-	if _, err := p.Send(f.ctx, 0, batch(string(make([]byte, 2000)))); !errors.Is(err, kafka.MessageSizeTooLarge) {
+	if _, err := p.SendOne(f.ctx, 0, batch(string(make([]byte, 2000)))); !errors.Is(err, kafka.MessageSizeTooLarge) {
 		f.Errorf("got %v", err)
 	}
 	f.send(p, 0, "b")
@@ -141,11 +141,11 @@ func testSendInterrupted(f *fixture) {
 	short, cancel := context.WithTimeout(f.ctx, 200*time.Millisecond)
 	defer cancel()
 	b := batch("a", "b")
-	if _, err := p.Send(short, 0, b); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.SendOne(short, 0, b); !errors.Is(err, context.DeadlineExceeded) {
 		f.Errorf("got %v", err)
 	}
 	proxy.lose(protocol.Produce, 0, true)
-	if ack, err := p.Send(f.ctx, 0, b); err != nil || ack.BaseOffset != 0 {
+	if ack, err := p.SendOne(f.ctx, 0, b); err != nil || ack.BaseOffset != 0 {
 		f.Errorf("got %+v, %v", ack, err)
 	}
 	f.wantCommitted(topic, []string{"a", "b"})
@@ -164,11 +164,13 @@ func testSendTogether(f *fixture) {
 		acks, errs = make([]kafkaio.Ack, len(values)), make([]error, len(values))
 		var mu sync.Mutex
 		done := 0
-		p.SendTogether(ctx, batches, func(i int, ack kafkaio.Ack, err error) {
+		p.Send(ctx, batches, func(some []kafkaio.Delivery) {
 			mu.Lock()
 			defer mu.Unlock()
-			acks[i], errs[i] = ack, err
-			done++
+			for _, d := range some {
+				acks[d.Index], errs[d.Index] = d.Ack, d.Err
+				done++
+			}
 		})
 		if done != len(values) {
 			f.Errorf("%d answers to %d batches", done, len(values))
@@ -242,15 +244,19 @@ func testSendThroughOutages(f *fixture) {
 	for partition := range 2 {
 		sending.Go(func() {
 			for n := range batches {
-				ack, err := p.Send(f.ctx, int32(partition), next(partition, n))
+				ack, err := p.SendOne(f.ctx, int32(partition), next(partition, n))
 				check(partition, n, ack, err)
 			}
 		})
 	}
 	sending.Go(func() {
 		for n := range batches {
-			p.SendTogether(f.ctx, []kafkaio.Outgoing{{Partition: 2, Batch: next(2, n)}, {Partition: 3, Batch: next(3, n)}},
-				func(i int, ack kafkaio.Ack, err error) { check(2+i, n, ack, err) })
+			p.Send(f.ctx, []kafkaio.Outgoing{{Partition: 2, Batch: next(2, n)}, {Partition: 3, Batch: next(3, n)}},
+				func(some []kafkaio.Delivery) {
+					for _, d := range some {
+						check(2+d.Index, n, d.Ack, d.Err)
+					}
+				})
 		}
 	})
 	for outage := range 5 {
