@@ -143,7 +143,7 @@ func (b *bench) rest(ctx context.Context) error {
 	const (
 		period   = 2 * removeAfter
 		quiet    = period / 20 // of processor time: what Kafka takes for itself is less
-		settled  = period / 5  // the same while little of Kafka is compiled
+		settled  = period / 2  // the same where waking is dear, and while little of Kafka is compiled; who compiles takes a whole one
 		settles  = 3 * period  // from then on that is enough
 		patience = time.Minute
 	)

@@ -25,7 +25,7 @@ func TestRest(t *testing.T) {
 		{"removes files after a second", func(running time.Duration) (time.Duration, error) {
 			return min(max(0, running-removeAfter), 300*time.Millisecond), nil
 		}, result{2 * period, false}},
-		{"takes an eighth for itself", func(running time.Duration) (time.Duration, error) { return running / 8, nil }, result{3 * period, false}},
+		{"takes a third for itself", func(running time.Duration) (time.Duration, error) { return running / 3, nil }, result{3 * period, false}},
 		{"busy", func(running time.Duration) (time.Duration, error) { return running / 2, nil }, result{time.Minute, true}},
 		{"gone", func(time.Duration) (time.Duration, error) { return 0, gone }, result{0, true}},
 	} {
