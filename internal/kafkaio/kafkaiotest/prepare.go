@@ -19,9 +19,16 @@ func (f *fixture) prepare(p *kafkaio.Transactional, offsets ...kafkaio.Offset) {
 // sendAhead prepares with records.
 func (f *fixture) sendAhead(p *kafkaio.Transactional, outputs []kafkaio.Output, offsets ...kafkaio.Offset) {
 	f.Helper()
-	acks, prepared, err := p.Prepare(f.ctx, Place{f.outsider()}, outputs, offsets)
-	if f.must(err); !prepared || len(acks) != len(outputs) {
-		f.Errorf("prepared %t, %d answers to %d outputs", prepared, len(acks), len(outputs))
+	var acks []kafkaio.Ack
+	for tries, prepared := 0, false; !prepared; tries++ { // the coordinator may not have noted yet that the last transaction is over
+		var err error
+		acks, prepared, err = p.Prepare(f.ctx, Place{f.outsider()}, outputs, offsets)
+		if f.must(err); !prepared && tries == 100 {
+			f.Fatal("not prepared")
+		}
+	}
+	if len(acks) != len(outputs) {
+		f.Errorf("%d answers to %d outputs", len(acks), len(outputs))
 	}
 	for i, ack := range acks {
 		if ack.BaseOffset < 0 {
