@@ -148,6 +148,7 @@ func (b *bench) watch(ctx context.Context, counts, batches string, n int, alive 
 	reader := client.NewReader(positions)
 	defer reader.Close()
 	windows := make(map[int64]*window)
+	var came []arrival // and were not looked at yet
 	for {
 		for _, s := range alive {
 			if err := s.running(); err != nil {
@@ -160,34 +161,71 @@ func (b *bench) watch(ctx context.Context, counts, batches string, n int, alive 
 		}
 		now := time.Now()
 		for _, f := range fetched {
-			if err := takeRecords(f, batches, windows, now); err != nil {
+			a := arrived(f, now)
+			if err := f.Err(); err != nil {
+				return nil, err
+			}
+			if len(a.values) > 0 {
+				came = append(came, a)
+			}
+		}
+		if len(came) == 0 || now.Sub(came[0].at) < b.Interval/2 {
+			continue
+		}
+		for _, a := range came {
+			if err := a.take(batches, windows); err != nil {
 				return nil, err
 			}
 		}
+		came = nil
 		if done := completed(windows, n); done != nil {
 			return done, nil
 		}
 	}
 }
 
-// takeRecords notes the records of one fetch.
-func takeRecords(f *kafkaio.Fetched, batches string, windows map[int64]*window, now time.Time) error {
+// arrival is what came of a partition by one fetch. It is looked at half a window later: who reads JSON takes the processors on which what is measured
+// goes on.
+type arrival struct {
+	topic     string
+	partition int32
+	at        time.Time
+	values    [][]byte
+}
+
+func arrived(f *kafkaio.Fetched, at time.Time) arrival {
+	a := arrival{topic: f.Topic, partition: f.Partition, at: at}
 	var rec kafkaio.Record
-	var row wire.CountRow
+	var room []byte
 	for f.Next(&rec) {
+		const piece = 1 << 20
+		if cap(room)-len(room) < len(rec.Value) {
+			room = make([]byte, 0, max(piece, len(rec.Value)))
+		}
+		start := len(room)
+		room = append(room, rec.Value...)
+		a.values = append(a.values, room[start:])
+	}
+	return a
+}
+
+// take notes the records.
+func (a arrival) take(batches string, windows map[int64]*window) error {
+	var row wire.CountRow
+	for _, value := range a.values {
 		var end int64
-		reported := f.Topic == batches
+		reported := a.topic == batches
 		var batch wire.Batch
 		var err error
 		if reported {
-			batch, err = wire.ParseBatch(rec.Value)
+			batch, err = wire.ParseBatch(value)
 			end = batch.WindowEnd.UnixMilli()
 		} else {
-			err = wire.ParseCountRow(rec.Value, &row)
+			err = wire.ParseCountRow(value, &row)
 			end = row.WindowEnd
 		}
 		if err != nil {
-			return fmt.Errorf("%s/%d, offset %d: %w", f.Topic, f.Partition, rec.Offset, err)
+			return fmt.Errorf("%s/%d: %w", a.topic, a.partition, err)
 		}
 		w := windows[end]
 		if w == nil {
@@ -201,9 +239,9 @@ func takeRecords(f *kafkaio.Fetched, batches string, windows map[int64]*window, 
 		} else {
 			w.rows++
 		}
-		w.visible = now
+		w.visible = a.at
 	}
-	return f.Err()
+	return nil
 }
 
 // completed returns the first n windows, or nil when they are not complete yet.

@@ -1,8 +1,6 @@
 package producer
 
-import (
-	"time"
-)
+import "time"
 
 // linger is how long after batches were sent the next ones are, at the earliest, unless they are full. Lines that come one by one don't wait; of many a
 // second, each batch would hold a few, and Kafka and whoever reads them would do little else than to take and give batches. Kafka's own
