@@ -45,6 +45,16 @@ func (s *testSender) answersAfter(d time.Duration) {
 	}
 }
 
+// answersEach has each batch be answered by itself, as the function says.
+func (s *testSender) answersEach(how func(taken) error) {
+	s.send = func(batches []taken, answered func([]answer)) {
+		s.note(batches)
+		for _, b := range batches {
+			answered([]answer{{b, how(b)}})
+		}
+	}
+}
+
 func (s *testSender) note(batches []taken) {
 	at := time.Since(s.began).String()
 	for _, b := range batches {
@@ -149,15 +159,12 @@ func TestSenderSendsWhatIsFull(t *testing.T) {
 func TestSenderSendsOneBatchOfALane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSender(2, 1<<20)
-		s.send = func(batches []taken, answered func([]answer)) {
-			s.note(batches)
-			for _, b := range batches {
-				if b.partition == 0 {
-					time.Sleep(20 * time.Millisecond)
-				}
-				answered([]answer{{b, nil}})
+		s.answersEach(func(b taken) error {
+			if b.partition == 0 {
+				time.Sleep(20 * time.Millisecond)
 			}
-		}
+			return nil
+		})
 		s.start()
 		s.put(t, 0, 1)
 		for range 2 {
@@ -194,16 +201,12 @@ func TestSenderAbandonsALane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSender(2, 1<<20)
 		refusal := errors.New("refused")
-		s.send = func(batches []taken, answered func([]answer)) {
-			s.note(batches)
-			for _, b := range batches {
-				if b.partition == 0 {
-					answered([]answer{{b, refusal}})
-				} else {
-					answered([]answer{{b, nil}})
-				}
+		s.answersEach(func(b taken) error {
+			if b.partition == 0 {
+				return refusal
 			}
-		}
+			return nil
+		})
 		s.start()
 		for range 3 {
 			s.put(t, 0, 1)
