@@ -186,7 +186,7 @@ func testSendTogether(f *fixture) {
 				f.Errorf("round %d, partition %d: base offset %d", round, i, ack.BaseOffset)
 			}
 		}
-		if after, _ := proxy.counts(protocol.Produce); after != before+1 {
+		if after, _ := proxy.counts(protocol.Produce); after != before+1 && round > 0 { // at first a leader may not know yet that it is one
 			f.Errorf("%d requests for %d batches", after-before, len(values))
 		}
 	}
