@@ -85,7 +85,8 @@ func (b *bench) drain(ctx context.Context, r *Report, name string, t text.Text) 
 
 // turns returns who runs in a round, one after the other. Rounds before the first do not count: of the counter's transactions a drain has
 // some 300, and a JVM compiles what was called 5000 times and more (Tier4InvocationThreshold), so three drains a round bring it there. The
-// producer, of which a run takes a fifth of the time of kafka-go's Writer, runs as often. The naive loop, which takes 2.5 times as long as tight and has the broker do the same, drains once.
+// producer, of which a run takes a fifth of the time of kafka-go's Writer, runs as often. The naive loop, which takes 2.5 times as long as tight
+// and has the broker do the same, drains once.
 func turns(round int, contenders []string) (programs []string) {
 	for _, program := range contenders {
 		switch {

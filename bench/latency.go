@@ -165,7 +165,7 @@ func (b *bench) watch(ctx context.Context, counts, batches string, n int, alive 
 			if err := f.Err(); err != nil {
 				return nil, err
 			}
-			if len(a.values) > 0 {
+			if len(a.records) > 0 {
 				came = append(came, a)
 			}
 		}
@@ -190,7 +190,7 @@ type arrival struct {
 	topic     string
 	partition int32
 	at        time.Time
-	values    [][]byte
+	records   []kafkaio.Record // with offset and value
 }
 
 func arrived(f *kafkaio.Fetched, at time.Time) arrival {
@@ -204,7 +204,7 @@ func arrived(f *kafkaio.Fetched, at time.Time) arrival {
 		}
 		start := len(room)
 		room = append(room, rec.Value...)
-		a.values = append(a.values, room[start:])
+		a.records = append(a.records, kafkaio.Record{Offset: rec.Offset, Value: room[start:]})
 	}
 	return a
 }
@@ -212,20 +212,20 @@ func arrived(f *kafkaio.Fetched, at time.Time) arrival {
 // take notes the records.
 func (a arrival) take(batches string, windows map[int64]*window) error {
 	var row wire.CountRow
-	for _, value := range a.values {
+	for _, rec := range a.records {
 		var end int64
 		reported := a.topic == batches
 		var batch wire.Batch
 		var err error
 		if reported {
-			batch, err = wire.ParseBatch(value)
+			batch, err = wire.ParseBatch(rec.Value)
 			end = batch.WindowEnd.UnixMilli()
 		} else {
-			err = wire.ParseCountRow(value, &row)
+			err = wire.ParseCountRow(rec.Value, &row)
 			end = row.WindowEnd
 		}
 		if err != nil {
-			return fmt.Errorf("%s/%d: %w", a.topic, a.partition, err)
+			return fmt.Errorf("%s/%d, offset %d: %w", a.topic, a.partition, rec.Offset, err)
 		}
 		w := windows[end]
 		if w == nil {

@@ -125,10 +125,15 @@ func (b noting) pair(t *testing.T, from time.Time, stage string) (prepared, comm
 	return some[0], some[1], some[2:]
 }
 
+// untilEnd returns how long it is until the window ends.
+func (p *process) untilEnd() time.Duration {
+	now := p.schedule.kafka.now()
+	return time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond
+}
+
 // toEnd waits until the window ends, and returns when that was.
 func (p *process) toEnd() time.Time {
-	now := p.schedule.kafka.now()
-	time.Sleep(time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond)
+	time.Sleep(p.untilEnd())
 	return time.Now()
 }
 
@@ -222,9 +227,7 @@ func TestRest(t *testing.T) {
 		for window := range 8 {
 			b.polls.Store(0)
 			b.settled.Store(0)
-			now := s.kafka.now()
-			left := time.Duration(p.job.interval.End(p.job.interval.Of(now))-now) * time.Millisecond
-			end := time.Now().Add(left)
+			end := time.Now().Add(p.untilEnd())
 			time.Sleep(time.Duration(window) * 7 * time.Millisecond) // the rests are at other times then
 			for time.Now().Before(end) {
 				s.lines(0, 1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,6 +89,36 @@ func (c *Client) produce(ctx context.Context, leader int32, transactionalID stri
 		return nil, nil, fmt.Errorf("response of %d bytes ends early", len(x.response))
 	}
 	return acks, errs, nil
+}
+
+// ledBatches are batches that one broker leads, and which of all they are.
+type ledBatches struct {
+	leader  int32
+	batches []encoded
+	indexes []int
+}
+
+// byLeader divides batches by who leads their partitions; unled has an error for each of which that is not known.
+func (c *Client) byLeader(ctx context.Context, all []encoded) (led []*ledBatches, unled []error) {
+	unled = make([]error, len(all))
+	var leaders []int32
+	var unknown error
+	for i, b := range all {
+		if i == 0 || b.topic != all[i-1].topic {
+			leaders, unknown = c.leaders(ctx, b.topic)
+		}
+		leader, err := leaderOf(leaders, unknown, b.partition)
+		if err != nil {
+			unled[i] = err
+			continue
+		}
+		at := slices.IndexFunc(led, func(l *ledBatches) bool { return l.leader == leader })
+		if at < 0 {
+			at, led = len(led), append(led, &ledBatches{leader: leader})
+		}
+		led[at].batches, led[at].indexes = append(led[at].batches, b), append(led[at].indexes, i)
+	}
+	return led, unled
 }
 
 // initProducerID gets a producer id and epoch without a transactional id.
@@ -193,25 +224,17 @@ func (p *Producer) Send(ctx context.Context, batches []Outgoing, delivered func(
 			delivered([]Delivery{p.delivery(batches, i, ack, err)})
 		})
 	}
-	led := make(map[int32][]int) // by leader
-	leaders, err := p.client.leaders(ctx, p.topic)
-	for i, b := range batches {
-		leader, err := leaderOf(leaders, err, b.Partition)
+	requests, unled := p.client.byLeader(ctx, all)
+	for i, err := range unled {
 		if err != nil {
 			resend(i, err)
-			continue
 		}
-		led[leader] = append(led[leader], i)
 	}
-	for leader, group := range led {
+	for _, r := range requests {
 		sending.Go(func() {
-			request := make([]encoded, len(group))
-			for k, i := range group {
-				request[k] = all[i]
-			}
-			acks, errs, err := p.client.produce(ctx, leader, "", request)
+			acks, errs, err := p.client.produce(ctx, r.leader, "", r.batches)
 			var there []Delivery
-			for k, i := range group {
+			for k, i := range r.indexes {
 				switch {
 				case err != nil:
 					resend(i, err)

@@ -323,27 +323,21 @@ func (t *Transactional) produceRound(ctx context.Context, outputs []Output, due 
 		t.sequences[at] = nextSequence(t.sequences[at], b.count)
 	}
 	return t.call(ctx, "produce", func(ctx context.Context) error {
-		byLeader := make(map[int32][]int)
-		for k, e := range pending {
-			leader, err := t.client.leader(ctx, e.topic, e.partition)
+		requests, unled := t.client.byLeader(ctx, pending)
+		for k, err := range unled {
 			if err != nil {
-				return fmt.Errorf("produce to %s/%d: %w", e.topic, e.partition, err)
+				return fmt.Errorf("produce to %s/%d: %w", pending[k].topic, pending[k].partition, err)
 			}
-			byLeader[leader] = append(byLeader[leader], k)
 		}
 		results := make([]error, len(pending))
 		var work errgroup.Group
-		for leader, ks := range byLeader {
+		for _, r := range requests {
 			work.Go(func() error {
-				batches := make([]encoded, len(ks))
-				for j, k := range ks {
-					batches[j] = pending[k]
-				}
-				got, errs, err := t.client.produce(ctx, leader, t.id, batches)
+				got, errs, err := t.client.produce(ctx, r.leader, t.id, r.batches)
 				if err != nil {
 					return err
 				}
-				for j, k := range ks {
+				for j, k := range r.indexes {
 					if results[k] = errs[j]; errs[j] == nil {
 						acks[due[k]] = got[j]
 					}
