@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,10 @@ type testSender struct {
 	began  time.Time
 	closed chan struct{}
 	over   chan struct{}
-	log    []string // "5ms 0:3 1:2": 5 ms after the beginning three lines of lane 0 and two of lane 1
 	dead   []error
+
+	mu  sync.Mutex // requests are sent side by side
+	log []string   // "5ms 0:3 1:2": 5 ms after the beginning three lines of lane 0 and two of lane 1
 }
 
 // newTestSender has lanes with room for so many bytes. What is sent is there after a millisecond.
@@ -60,6 +63,8 @@ func (s *testSender) note(batches []taken) {
 	for _, b := range batches {
 		at += fmt.Sprintf(" %d:%d", b.partition, b.batch.records.Len())
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.log = append(s.log, at)
 }
 
