@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,7 +17,7 @@ type Cost struct {
 	Text   string    `json:"text"`
 	Bytes  int64     `json:"bytes"`
 	Shapes []Shape   `json:"shapes"` // each once; the first is what the others are compared with
-	Runs   []CostRun `json:"runs"`
+	Runs   []CostRun `json:"runs"`   // as they came: before and behind each one of another shape is one of the first
 }
 
 // CostRun is one shape in one round.
@@ -71,23 +70,36 @@ func (b *bench) cost(ctx context.Context, r *Report) error {
 			return err
 		}
 	}
-	// Twice as many rounds as of others, for the ratios are small ones, every other one in the opposite order: what comes later finds a broker that has
-	// done more. The first does not count: the broker compiles.
-	shapes := slices.Clone(b.Shapes)
-	for round := range 2*b.Rounds + 1 {
-		slices.Reverse(shapes)
-		for _, s := range shapes {
-			t := topicShape{s.Partitions, s.Windows}
-			run, err := b.costOnce(ctx, s, topics[t].Topic)
-			if err != nil {
-				return err
+	count := func(s Shape, round int) error {
+		t := topicShape{s.Partitions, s.Windows}
+		run, err := b.costOnce(ctx, s, topics[t].Topic)
+		if err != nil || round == 0 {
+			return err
+		}
+		run.Round, run.Lines = round, lines[t]
+		c.Runs = append(c.Runs, run)
+		b.Log("cost, round %d: %d partitions, %d windows, %d counters: %.2f s, CPU %.0f ns a line", round, s.Partitions, s.Windows, s.Counters, run.Wall,
+			run.cpu())
+		return nil
+	}
+	for _, s := range b.Shapes { // does not count: the broker compiles
+		if err := count(s, 0); err != nil {
+			return err
+		}
+	}
+	// What a line costs varies more from one minute to the next than from one shape to another. So each is compared with the first one right before
+	// and behind it; and there are twice as many rounds as of others.
+	first, others := b.Shapes[0], b.Shapes[1:]
+	if err := count(first, 1); err != nil {
+		return err
+	}
+	for round := range 2 * b.Rounds {
+		for _, other := range others {
+			for _, s := range []Shape{other, first} {
+				if err := count(s, round+1); err != nil {
+					return err
+				}
 			}
-			if run.Round, run.Lines = round, lines[t]; round == 0 {
-				continue
-			}
-			c.Runs = append(c.Runs, run)
-			b.Log("cost, round %d: %d partitions, %d windows, %d counters: %.2f s, CPU %.0f ns a line", round, s.Partitions, s.Windows, s.Counters, run.Wall,
-				run.cpu())
 		}
 	}
 	for _, load := range topics {

@@ -127,17 +127,29 @@ func (r PrintingRun) cpu() float64  { return float64(r.CPU) }
 func (r PrintingRun) peak() int64   { return r.Peak }
 
 func (m *markdown) cost(c *Cost) {
-	m.printf("\n### Cost of a line\n\n%s, %.2f GB in each run. A round before those did not count.\n\n", c.Text, float64(c.Bytes)/1e9)
+	m.printf("\n### Cost of a line\n\n%s, %.2f GB in each run. Each is compared with the first one right before and behind it, in the mean: the median of the ratios.\n\n", c.Text, float64(c.Bytes)/1e9)
 	m.table("partitions", "lines a window", "counters", "CPU ns a line", "of the first", "wall ns a line", "of the first", "broker CPU ns a line", "peak MB of one")
 	all := by(c.Runs, func(r CostRun) Shape { return r.Shape })
+	cpu, wall := beside(c.Runs, CostRun.cpu), beside(c.Runs, CostRun.wall)
 	for _, s := range c.Shapes {
-		runs, first := all[s], all[c.Shapes[0]]
-		if len(runs) == 0 {
-			continue
+		if runs := all[s]; len(runs) > 0 {
+			m.row(fmt.Sprint(s.Partitions), fmt.Sprint(runs[0].Lines/int64(s.Windows)), fmt.Sprint(s.Counters),
+				spread(runs, CostRun.cpu), cpu(s), spread(runs, CostRun.wall), wall(s), spread(runs, CostRun.broker), megabytes(runs, CostRun.peak))
 		}
-		m.row(fmt.Sprint(s.Partitions), fmt.Sprint(runs[0].Lines/int64(s.Windows)), fmt.Sprint(s.Counters),
-			spread(runs, CostRun.cpu), ratio(runs, first, CostRun.cpu), spread(runs, CostRun.wall), ratio(runs, first, CostRun.wall),
-			spread(runs, CostRun.broker), megabytes(runs, CostRun.peak))
+	}
+}
+
+// beside returns what shows how runs of a shape compare with those of the first one beside them.
+func beside(runs []CostRun, of func(CostRun) float64) func(Shape) string {
+	ratios := make(map[Shape][]float64)
+	for i := 1; i+1 < len(runs); i += 2 {
+		ratios[runs[i].Shape] = append(ratios[runs[i].Shape], 2*of(runs[i])/(of(runs[i-1])+of(runs[i+1])))
+	}
+	return func(s Shape) string {
+		if s == runs[0].Shape {
+			return "1.00"
+		}
+		return spread(ratios[s], func(ratio float64) float64 { return ratio })
 	}
 }
 

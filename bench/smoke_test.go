@@ -106,7 +106,7 @@ func TestCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Drains) != 2 || len(r.Drains[0].Runs) != 3 || r.Drains[1].WarmUp != 0 || len(r.Latencies) != 2 || len(r.Producing.Runs) != 2 || r.Producing.WarmUp != 1 || len(r.Printing.Runs) != 1 || len(r.Cost.Runs) != 4 {
+	if len(r.Drains) != 2 || len(r.Drains[0].Runs) != 3 || r.Drains[1].WarmUp != 0 || len(r.Latencies) != 2 || len(r.Producing.Runs) != 2 || r.Producing.WarmUp != 1 || len(r.Printing.Runs) != 1 || len(r.Cost.Runs) != 5 {
 		t.Errorf("%+v", r)
 	}
 	for _, d := range r.Drains {
