@@ -60,7 +60,7 @@ test-unit: ## the tests that need no Kafka; TESTARGS='-run Window -v' passes fla
 test-e2e: ## the pipeline on the embedded broker and on a real Kafka; E2E_DOCKER=required fails without Docker
 	go test -count=1 -v -timeout 20m $(E2EARGS) wordcount/e2e
 
-soak: ## break everything many times on a real Kafka, half an hour; DURATION=2m: a part of it; SEED=1 repeats one; BROKERS=3; SCHEDULE=restarts
+soak: ## break everything many times on a real Kafka, half an hour; DURATION=2m: a part of it; SEED=1 repeats one with as many brokers; BROKERS=1 or 3; SCHEDULE=restarts
 	SOAK=$(or $(DURATION),full) SOAK_SCHEDULE=$(SCHEDULE) SOAK_SEED=$(SEED) SOAK_BROKERS=$(BROKERS) SOAK_RATE=$(RATE) \
 		go test -count=1 -v -timeout 3h -run '^Test(Soak|LeadersMove|FullDisk)$$' wordcount/e2e/soak
 

@@ -15,7 +15,7 @@ import (
 
 // formatCases are the batches of the golden files, in order.
 var formatCases = []Batch{
-	{ // the one of DESIGN.md
+	{ // the one of TestPprint
 		WindowStart: testEnd - 5000, WindowEnd: testEnd, Lines: 2, Words: 6, DistinctWords: 3, Matching: 3, ClosedAt: testEnd + 262, AppendedAt: testEnd + 266,
 		Top: []WordCount{{"spark", 3}, {"streaming", 2}, {"hello", 1}},
 	},
@@ -87,8 +87,8 @@ func TestFormatsGolden(t *testing.T) {
 	}
 }
 
-// The text of DESIGN.md, section 4.
-func TestPprintOfDesign(t *testing.T) {
+// Spark's text, to the byte.
+func TestPprint(t *testing.T) {
 	const want = `-------------------------------------------
 Time: 2026-01-21 21:25:30
 -------------------------------------------

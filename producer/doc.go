@@ -3,8 +3,8 @@
 // acks=all. A line that was chosen is sent until Kafka has it: while Kafka is away the producer waits, and reads and chooses
 // no more than its bounded buffers hold.
 //
-// One line's path: source (choose) → pace (when) → lane (batch of its partition, which fills while the one before is under way) → sender → Kafka →
-// echo (shown, in the order chosen) and relay (to socket clients, in the order chosen).
+// One line's path: source (choose) → pace (when) → lane (batch of its partition, which fills while the one before is under way, or lingers) →
+// sender (those of all lanes together) → Kafka → echo (shown, in the order chosen) and relay (to socket clients, in the order chosen).
 //
 // # Metrics
 //

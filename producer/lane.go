@@ -9,8 +9,8 @@ import (
 	"wordcount/internal/kafkaio"
 )
 
-// laneBytes is how large a batch gets at most while the one before it is under way, or lingers, unless a single line needs more. A
-// lane holds two, which bounds the memory. Two fit what Kafka's consumer fetches of a partition, four what the counter does.
+// laneBytes is how large a batch gets at most while the one before it is under way, or lingers, unless a single line needs more, or the
+// topic takes less. A lane holds two, which bounds the memory. Two fit what Kafka's consumer fetches of a partition, four what the counter does.
 const laneBytes = 512 << 10
 
 // lane is the way to one partition: lines gather in a batch while the batch before it is under way, and until the linger is over. The chooser puts, the

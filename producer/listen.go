@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// clientBytes of published lines wait for a client at most, unless one piece of them needs more. A client that falls
-	// behind by more is disconnected: neither may it slow the producer, nor get lines with a gap.
+	// clientBytes is how far behind a client is that gets no more lines, but is disconnected: neither may it slow the producer, nor get lines with a gap.
+	// One that is not gets all that come next, however many: what had to wait for one partition comes in one piece.
 	clientBytes = 8 << 20
 	// maxClients bounds the memory of all.
 	maxClients = 64
@@ -26,7 +26,7 @@ const (
 )
 
 // socketServer sends the published lines to every client that is connected, as the lab's server does: from the first line
-// that is acknowledged after it has connected.
+// that is handed on after it has connected.
 type socketServer struct {
 	listener net.Listener
 	stdout   io.Writer
@@ -115,7 +115,7 @@ func (s *socketServer) send(lines []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.connected {
-		if behind := len(c.waiting) + c.writing; behind > 0 && behind+len(lines) > s.limit {
+		if behind := len(c.waiting) + c.writing; behind >= s.limit {
 			s.tooSlow(c, behind)
 			s.forget(c)
 			continue

@@ -139,6 +139,21 @@ func TestListenSlowClient(t *testing.T) {
 	}
 }
 
+// What comes together, because all of it had to wait for one partition, does not make a client slow.
+func TestListenLargePiece(t *testing.T) {
+	s := serve(t)
+	s.limit = 1 << 10
+	client := s.connect()
+	first, piece := []byte("x\n"), bytes.Repeat([]byte("0123456\n"), 1<<10)
+	s.send(first) // still under way, mostly, when the next one comes
+	s.send(piece)
+	want := append(first, piece...)
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of %d: %v", n, len(want), err)
+	}
+}
+
 // The end waits for a client that takes its time, not for one that takes nothing.
 func TestListenEnds(t *testing.T) {
 	s := serve(t)

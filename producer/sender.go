@@ -10,11 +10,11 @@ const linger = 5 * time.Millisecond
 // early is how much less than the linger is enough: at a steady rate lines come as often as that, and a timer for the rest would be late.
 const early = linger / 4
 
-// togetherBytes is what the batches of one request have at most, unless it has one only. Larger ones cost less when Kafka takes one while others come.
+// togetherBytes is what the batches of one request have at most, unless it has one only. What is more goes in several: Kafka takes one while the next ones come.
 const togetherBytes = laneBytes
 
-// sender takes what gathers in the lanes to Kafka, one batch of a lane at a time. Those that are ready together go in one request: of lines at a
-// steady rate a request costs far more than a batch does.
+// sender takes what gathers in the lanes to Kafka, one batch of a lane at a time. Those that are ready together go in one request, up to
+// togetherBytes: of lines at a steady rate a request costs far more than a batch does.
 type sender struct {
 	lanes   []*lane
 	news    chan struct{}                 // the lanes'

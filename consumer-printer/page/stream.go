@@ -15,7 +15,7 @@ const (
 	// mostPlaces is for how many places at which viewers stand an event is kept: nearly all stand at the newest batch but one, or
 	// have just come.
 	mostPlaces = 8
-	// heartbeat is how often a silent stream tells the time, so that both ends see a connection that is gone.
+	// heartbeat is how often a stream tells the time, so that ages are right, and both ends see a connection that is gone.
 	heartbeat = 15 * time.Second
 	// patience is how long an event may take to be sent. A viewer that is slower is cut off, and comes back for what it missed.
 	patience = 10 * time.Second
@@ -70,7 +70,6 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			last = newest
-			beat.Reset(heartbeat)
 			select {
 			case <-time.After(pause):
 			case <-r.Context().Done():

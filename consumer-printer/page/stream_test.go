@@ -235,6 +235,8 @@ func TestStreamInTime(t *testing.T) {
 		expect("at once after a batch")
 		time.Sleep(pause)
 		expect("all in one", fmt.Sprintf("id: %d\n", testEnd+100*5000))
+		time.Sleep(heartbeat - pause - 100*time.Millisecond)
+		expect("the time, batches or not", "event: clock\ndata: {\"now\":\"2000-01-01T00:00:30Z\"}\n\n")
 
 		w.stuck = true
 		p.Add(batch(101, "a"))

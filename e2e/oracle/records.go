@@ -25,7 +25,7 @@ type batch struct {
 	closedAt                              time.Time
 }
 
-// parseCount reads a value of word-counts and refuses whatever is not, byte for byte, what DESIGN.md §1 says of it.
+// parseCount reads a value of word-counts and refuses whatever is not, byte for byte, what README.md shows of it.
 func parseCount(value []byte) (c count, err error) {
 	f, err := fields(value, "window_start", "window_end", "word", "count")
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package oracle says what the pipeline must have produced, computed from the lines themselves in the plainest way, and checks
-// records of word-counts and batches against it. It shares no code with the services: what it knows comes from DESIGN.md.
+// records of word-counts and batches against it. It shares no code with the services: what it knows is what README.md and docs/delivery.md promise.
 package oracle
 
 import (

@@ -15,7 +15,7 @@ const (
 	end   = start + 5000
 )
 
-// The lines of DESIGN.md, section 1.
+// As others read them.
 const (
 	goldenCount = `{"window_start":"2026-01-21T21:25:25Z","window_end":"2026-01-21T21:25:30Z","word":"spark","count":3}`
 	goldenBatch = `{"window_start":"2026-01-21T21:25:25Z","window_end":"2026-01-21T21:25:30Z","partition":0,"partitions":4,"lines":5,"words":14,"distinct_words":3,"late_lines":0,"closed_at":"2026-01-21T21:25:30.262Z"}`
