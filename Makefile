@@ -68,7 +68,7 @@ model: ## every run of the exactly-once protocol's model (docs/model), and that 
 	@docs/model/check
 
 # The text is Webster's dictionary of 1913 as Debian has it: 40 MB of English, most of it in the public domain.
-bench: $(BENCHTEXT) ## measure everything on a real Kafka (Docker on Linux), forty minutes; BENCHARGS='--cases english --rounds 1'
+bench: $(BENCHTEXT) ## measure everything on a real Kafka (Docker on Linux), fifty minutes; BENCHARGS='--cases english --rounds 1'
 	go run ./bench/cmd/bench --text $(BENCHTEXT) --json bin/bench.json $(BENCHARGS)
 
 $(BENCHTEXT):

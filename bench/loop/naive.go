@@ -18,7 +18,8 @@ type Row struct {
 	Count       int64     `json:"count"`
 }
 
-// Naive reads, splits and counts in one goroutine with a map for each window, then writes the rows.
+// Naive reads, splits and counts in one goroutine with a map for each window, then writes the rows. It is kept this plain because its rows are what
+// those of all others must equal.
 func Naive(ctx context.Context, cfg Config) error {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(cfg.Brokers...),
