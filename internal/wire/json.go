@@ -1,6 +1,6 @@
 // Package wire holds the formats of the records that the services exchange over Kafka: here the lines of JSON on the topics
 // word-counts (one a word and window) and batches (one a window and partition), which are a contract with everyone who reads
-// these topics. Others read them: their bytes stay as the tests here have them.
+// these topics: their bytes stay as the tests here have them.
 //
 // Appending never allocates beyond the growth of its destination, because a counter writes millions of rows. Parsing takes
 // lines in exactly the shape that the Append functions write without encoding/json, and any other JSON with it.
