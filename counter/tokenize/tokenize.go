@@ -62,7 +62,7 @@ func (space) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
 // IsSpace tells whether a tokenizer is "space": words.Table.AddSplit does the same faster.
 func IsSpace(t Tokenizer) bool { return t == space{} }
 
-// fields splits around runs of Unicode white space, as line.split() of Python does: no word is empty.
+// fields splits around runs of white space as Unicode has it (White_Space): no word is empty.
 type fields struct{}
 
 func (fields) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
@@ -120,8 +120,8 @@ func (m matches) Words(dst []words.Span, line []byte) ([]byte, []words.Span) {
 }
 
 // Valid returns line when it is valid UTF-8, else a copy in scratch with U+FFFD in the place of what is not: one for
-// each maximal subpart of an ill-formed sequence (Unicode 15, 3.9, U+FFFD Substitution of Maximal Subparts), as Java's
-// and Python's decoders do.
+// each maximal subpart of an ill-formed sequence (Unicode 15, 3.9, U+FFFD Substitution of Maximal Subparts), as
+// Python's decoder does.
 func Valid(scratch, line []byte) (valid, grown []byte) {
 	if ascii(line) || utf8.Valid(line) {
 		return line, scratch

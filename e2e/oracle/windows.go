@@ -76,7 +76,7 @@ func Matches(pattern string) func(line string) []string {
 	return func(line string) []string { return re.FindAllString(line, -1) }
 }
 
-// repair puts U+FFFD in the place of what is not UTF-8, as Python's and Java's decoders do: one for each longest start of a
+// repair puts U+FFFD in the place of what is not UTF-8, as Python's decoder does: one for each longest start of a
 // well-formed sequence, else one for each byte.
 func repair(word string) string {
 	var b strings.Builder

@@ -28,8 +28,8 @@ func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millis
 
 const clockMemory = 15 * time.Second
 
-// Observe notes a produce answer's append time, in ms since the epoch, and when the request was sent and the answer came. Negative times (the topic has
-// CreateTime) are ignored.
+// Observe notes a produce answer's append time, in ms since the epoch, and when what was appended was sent, for the first time, and the answer came.
+// Negative times (the topic has CreateTime) are ignored.
 func (c *BrokerClock) Observe(ms int64, sent, received time.Time) {
 	if ms < 0 {
 		return

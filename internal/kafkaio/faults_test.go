@@ -256,3 +256,45 @@ func TestEnsureTopicWaitsForBrokers(t *testing.T) {
 		t.Errorf("got %d, %v after %d refusals", n, err, faults.Hits())
 	}
 }
+
+// A resend that the broker recognizes has the time at which the batch came first, so the answer counts as one to the first request.
+func TestSentIsTheFirstTime(t *testing.T) {
+	broker, c := startKfake(t)
+	p, err := c.NewTransactional(t.Context(), "id", footprint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const times, waits = 3, 20 * time.Millisecond // between the first request and the last one
+	faults := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.RequestTimedOut, Count: times}) // written all the same
+	b := new(kafkaio.RecordBatch)
+	b.Append(1, nil, []byte("x"))
+	acks, err := p.Commit(t.Context(), kafkaiotest.Place{{Group: "g", ID: -1}}, []kafkaio.Output{{Topic: "t", Batches: []*kafkaio.RecordBatch{b}}}, nil)
+	if err != nil || faults.Hits() != times {
+		t.Fatalf("%v, with %d faults", err, faults.Hits())
+	}
+	if took := acks[0].Received.Sub(acks[0].Sent); took < waits {
+		t.Errorf("answered %v after it was sent: want the time since the first request, %v or more", took, waits)
+	}
+}
+
+// Only the leader is waited for: another replica that does not follow is no reason to fail, or to wait.
+func TestDeleteRecordsWaitsForTheLeader(t *testing.T) {
+	broker, c := startKfake(t)
+	for _, test := range []struct {
+		answer *kerr.Error
+		want   error
+	}{{kerr.RequestTimedOut, nil}, {kerr.PolicyViolation, kafka.PolicyViolation}} {
+		broker.ControlKey(int16(kmsg.DeleteRecords), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			req := r.(*kmsg.DeleteRecordsRequest)
+			if req.TimeoutMillis != 0 {
+				t.Errorf("waits for %d ms", req.TimeoutMillis)
+			}
+			resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
+			resp.Topics = []kmsg.DeleteRecordsResponseTopic{{Topic: "t", Partitions: []kmsg.DeleteRecordsResponseTopicPartition{{ErrorCode: test.answer.Code}}}}
+			return resp, nil, true
+		})
+		if err := c.DeleteRecords(t.Context(), "t", 0, 0); !errors.Is(err, test.want) {
+			t.Errorf("answer %v: %v, want %v", test.answer, err, test.want)
+		}
+	}
+}

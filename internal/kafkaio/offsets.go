@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -133,8 +132,8 @@ func (c *Client) Committed(ctx context.Context, group, topic string, partitions 
 	return offsets, nil
 }
 
-// DeleteRecords removes a partition's records below an offset (KIP-107). It is one try: what is not deleted now is with
-// the next call.
+// DeleteRecords removes a partition's records below an offset (KIP-107) where its leader is; the other replicas follow, and are not waited for: one that
+// does not keep up would hold up the caller. It is one try: what is not deleted now is with the next call.
 func (c *Client) DeleteRecords(ctx context.Context, topic string, partition int32, before int64) error {
 	fail := func(err error) error {
 		return fmt.Errorf("delete the records of %s/%d below offset %d: %w", topic, partition, before, err)
@@ -148,7 +147,7 @@ func (c *Client) DeleteRecords(ctx context.Context, topic string, partition int3
 	body = appendInt32(body, 1)
 	body = appendInt32(body, partition)
 	body = appendInt64(body, before)
-	body = appendInt32(body, int32(requestTimeout/time.Millisecond))
+	body = appendInt32(body, 0) // ms that the other replicas are waited for
 	x := &exchange{key: protocol.DeleteRecords, version: 1, newer: true, broker: leader, request: [][]byte{body}}
 	if err := c.send(ctx, x, requestTimeout); err != nil {
 		return fail(err)
@@ -160,8 +159,10 @@ func (c *Client) DeleteRecords(ctx context.Context, topic string, partition int3
 		for range r.count() {
 			r.int32() // partition
 			r.int64() // low watermark
-			if code := r.int16(); code != 0 {
-				return fail(kafka.Error(code))
+			switch code := kafka.Error(r.int16()); code {
+			case 0, kafka.RequestTimedOut: // all have done it, or the leader has
+			default:
+				return fail(code)
 			}
 		}
 	}

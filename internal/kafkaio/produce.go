@@ -20,8 +20,8 @@ const produceVersion = 8
 // Ack is what the broker answered to a batch.
 type Ack struct {
 	BaseOffset int64     // of the batch's first record; −1 when a resend was recognized and its place is forgotten
-	AppendTime int64     // ms since the epoch; −1 when the topic has CreateTime
-	Sent       time.Time // when the request went
+	AppendTime int64     // ms since the epoch; −1 when the topic has CreateTime. A resend that was recognized has the first one's
+	Sent       time.Time // when the batch went: in a transaction for the first time
 	Received   time.Time // when the answer came
 }
 

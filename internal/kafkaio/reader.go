@@ -13,7 +13,7 @@ import (
 
 const (
 	fetchVersion      = 11
-	partitionMaxBytes = 2 << 20 // of one partition in a fetch; a larger batch comes alone
+	partitionMaxBytes = 2 << 20 // of one partition in a fetch; a larger batch comes from the first that has something
 	idlePoll          = 100 * time.Millisecond
 )
 
@@ -48,6 +48,7 @@ type partition struct {
 	asked    int64     // position in the last fetch
 	end      int64     // where what it brought ends; −1: unknown
 	walked   bool      // what the one before brought was walked to its end
+	starved  bool      // it brought nothing, and there is something
 	due      time.Time // not fetched again before
 	waiting  waiting
 }
@@ -205,6 +206,7 @@ func (r *Reader) send(ctx context.Context, maxWait time.Duration, ahead bool) er
 				p.asked = max(p.asked, p.end)
 			}
 		}
+		slices.SortStableFunc(f.partitions, starvedFirst)
 		f.exchange = &exchange{key: protocol.Fetch, version: fetchVersion, broker: f.leader, request: [][]byte{f.encode(maxWait)}}
 		if n := len(r.spare); n > 0 {
 			f.exchange.response, r.spare = r.spare[n-1], r.spare[:n-1]
@@ -216,6 +218,17 @@ func (r *Reader) send(ctx context.Context, maxWait time.Duration, ahead bool) er
 		}()
 	}
 	return nil
+}
+
+// starvedFirst puts in front which partitions got nothing the last time, though there is something: their next batch is too large for any but the first.
+func starvedFirst(a, b *partition) int {
+	switch {
+	case a.starved == b.starved:
+		return 0
+	case a.starved:
+		return -1
+	}
+	return 1
 }
 
 func (f *fetch) encode(maxWait time.Duration) []byte {
@@ -337,6 +350,7 @@ func (r *Reader) partition(ctx context.Context, c *cursor, f *fetch, topic strin
 	case code == 0:
 		p.waiting.over()
 		p.end = p.unwalkedEnd()
+		p.starved = p.end == p.position && p.position < p.LastStable
 	case code == kafka.OffsetOutOfRange: // the answer does not say what the range is
 		start, err := r.client.Offset(ctx, topic, number, Earliest)
 		if err != nil {

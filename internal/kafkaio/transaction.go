@@ -322,6 +322,7 @@ func (t *Transactional) produceRound(ctx context.Context, outputs []Output, due 
 		pending[k] = encoded{o.Topic, o.Partition, b.encode(t.producer, t.epoch, t.sequences[at], true)}
 		t.sequences[at] = nextSequence(t.sequences[at], b.count)
 	}
+	began := time.Now()
 	return t.call(ctx, "produce", func(ctx context.Context) error {
 		requests, unled := t.client.byLeader(ctx, pending)
 		for k, err := range unled {
@@ -340,6 +341,7 @@ func (t *Transactional) produceRound(ctx context.Context, outputs []Output, due 
 				for j, k := range r.indexes {
 					if results[k] = errs[j]; errs[j] == nil {
 						acks[due[k]] = got[j]
+						acks[due[k]].Sent = began // what is known to the broker already has the time at which that came
 					}
 				}
 				return nil

@@ -361,6 +361,34 @@ func testReadLargeBatch(f *fixture) {
 	f.wantCommitted(topic, []string{"before", large[0], large[1], "after"})
 }
 
+// testReadLargeBatchBehind: it comes also while a partition that is asked for before it has data for every fetch.
+func testReadLargeBatchBehind(f *fixture) {
+	topic := f.topic("t", 2, "max.message.bytes", "9000000")
+	p := f.producer(f.client, topic)
+	const fetches = 6
+	for range fetches {
+		f.send(p, 0, strings.Repeat("x", 3<<19)) // one of them to a fetch
+	}
+	f.send(p, 1, strings.Repeat("y", 3<<20))
+	r := f.client.NewReader([]kafkaio.Position{{Topic: topic}, {Topic: topic, Partition: 1}})
+	defer r.Close()
+	for before := 0; ; {
+		fetched, err := r.Poll(f.ctx, time.Second)
+		f.must(err)
+		for _, one := range fetched {
+			switch values := f.values(one); {
+			case one.Partition == 0:
+				before += len(values)
+			case len(values) > 0:
+				if before == fetches {
+					f.Error("the large batch came when the other partition had nothing more")
+				}
+				return
+			}
+		}
+	}
+}
+
 // testLongPoll: a poll ends as soon as a transaction is committed, not with its time.
 func testLongPoll(f *fixture) {
 	topic := f.topic("t", 2)

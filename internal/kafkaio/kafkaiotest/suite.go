@@ -68,6 +68,7 @@ func Run(t *testing.T, b Broker) {
 		{"ReadAhead", testReadAhead},
 		{"ReadAheadInVain", testReadAheadInVain},
 		{"ReadLargeBatch", testReadLargeBatch},
+		{"ReadLargeBatchBehind", testReadLargeBatchBehind},
 		{"LongPoll", testLongPoll},
 		{"OutOfRange", testOutOfRange},
 		{"Offsets", testOffsets},
