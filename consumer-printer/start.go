@@ -75,13 +75,19 @@ func (p *printer) fromNow(ctx context.Context) (s start, err error) {
 		s.after = max(s.after, record.windowEnd)
 		oldest = min(oldest, record.time)
 	}
-	counts, err := p.offsets(ctx, p.cfg.CountsTopic, max(oldest-p.clockSkew, 0))
-	for q := range newest {
-		if err == nil {
-			s.counts[q] = counts[q]
-		}
+	// Before the look-up by time: where no record is that late it answers with the end, which may be behind rows that were committed meanwhile.
+	ends, err := p.offsets(ctx, p.cfg.CountsTopic, kafkaio.Latest)
+	if err != nil {
+		return s, err
 	}
-	return s, err
+	counts, err := p.offsets(ctx, p.cfg.CountsTopic, max(oldest-p.clockSkew, 0))
+	if err != nil {
+		return s, err
+	}
+	for q := range newest {
+		s.counts[q] = min(counts[q], ends[q])
+	}
+	return s, nil
 }
 
 // positions returns where the reader begins, and tells the joiner what may be missing before that.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"wordcount/internal/kafkaio"
@@ -32,6 +33,7 @@ type pipeline struct {
 	published    func(lines []byte)       // may be nil; as relay.send
 	flushTime    time.Duration
 
+	unread func() // nobody reads standard output any more
 	lanes  []*lane
 	shows  []*shown     // the chooser's room
 	relay  *relay       // of published
@@ -42,14 +44,18 @@ type pipeline struct {
 	bytes  atomic.Int64
 }
 
-// run publishes until the count is reached, the source ends, something fails, or ctx is over. Lines that were chosen are
-// then still sent: in the last two cases for p.flushTime at most, else until Kafka has them. The error is nil only when every line that was chosen is acknowledged.
+// run publishes until the count is reached, the source ends, something fails, nobody reads what is shown, or ctx is over. Lines that were chosen are
+// then still sent: in the last three cases for p.flushTime at most, else until Kafka has them. The error is nil only when every line that was chosen is acknowledged.
 func (p *pipeline) run(ctx context.Context) error {
 	choosing, stop := context.WithCancel(ctx)
 	defer stop()
 	sending, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	defer context.AfterFunc(choosing, func() { time.AfterFunc(p.flushTime, giveUp) })()
+	p.unread = sync.OnceFunc(func() {
+		p.log.Info("stopping: nobody reads standard output any more")
+		stop()
+	})
 
 	news := make(chan struct{}, 1)
 	for i := range p.kafka.Partitions() {
@@ -200,10 +206,15 @@ func (p *pipeline) acknowledge(t taken, ack kafkaio.Ack) error {
 	if p.relay != nil {
 		p.relay.acknowledged(t.partition, b.text)
 	}
-	if p.echo != nil {
-		return p.echo.acknowledged(b.shown)
+	if p.echo == nil {
+		return nil
 	}
-	return nil
+	err := p.echo.acknowledged(b.shown)
+	if errors.Is(err, syscall.EPIPE) {
+		p.unread()
+		return nil
+	}
+	return err
 }
 
 // report sums up in the log every few seconds in which lines were too many to be shown.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,6 +209,22 @@ func TestStopFlushes(t *testing.T) {
 		t.Errorf("%d lines were chosen, the stop was at 25000", source.next)
 	}
 	checkOrder(t, b, source.next)
+}
+
+type closedPipe struct{}
+
+func (closedPipe) Write([]byte) (int, error) { return 0, fmt.Errorf("write: %w", syscall.EPIPE) }
+
+// Who does not read on, such as head, wants no more lines: it is a stop, no failure, and what was chosen is there.
+func TestStopWhenNobodyReads(t *testing.T) {
+	b := startBroker(t)
+	p := newPipeline(t, b, &counting{n: 3, block: true}, nil)
+	p.echo = newEcho(closedPipe{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := p.run(ctx); err != nil || ctx.Err() != nil || p.chosen == 0 || p.lines.Load() != p.chosen {
+		t.Errorf("error %v, %d of %d lines; %v", err, p.lines.Load(), p.chosen, ctx.Err())
+	}
 }
 
 // A stop while Kafka is away takes flushTime, and the error says how many lines are missing.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"unsafe"
 )
 
 // history is the batches that are kept, oldest first, and what is made of them for viewers.
@@ -13,6 +14,8 @@ type history struct {
 	limit   int           // bytes of the words that are kept in full
 	bytes   int           // of them
 	known   int           // the batches from this index on may have all their words; those before have not
+	most    int           // bytes of all batches' first words
+	tops    int           // bytes of them
 	changed chan struct{} // closed and replaced with every batch
 	events  map[int64][]byte
 	recent  *recent // of the newest batch; nil when nobody has asked yet
@@ -25,19 +28,25 @@ type entry struct {
 	json    []byte // its fields, without braces and without words
 }
 
+// topSize returns how many bytes of memory the batch's first words take.
+func (e *entry) topSize() (size int) {
+	for _, w := range e.Top {
+		size += int(unsafe.Sizeof(w)) + len(w.Word)
+	}
+	return size
+}
+
 // add takes a batch in and forgets what is too old or too much.
 func (h *history) add(b Batch, shownAt int64) {
 	e := &entry{Batch: b, shownAt: shownAt}
 	e.json = appendBatch(nil, e)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.batches) == MostBatches {
-		h.forgetWords(h.batches[0])
-		h.batches[0] = nil
-		h.batches = h.batches[1:]
-		h.known = max(h.known-1, 0)
-	}
 	h.batches = append(h.batches, e)
+	h.tops += e.topSize()
+	for len(h.batches) > MostBatches || h.tops > h.most && len(h.batches) > 1 {
+		h.forgetOldest()
+	}
 	for q := range e.All {
 		h.bytes += e.All[q].Size()
 	}
@@ -47,6 +56,15 @@ func (h *history) add(b Batch, shownAt int64) {
 	h.events, h.recent = nil, nil
 	close(h.changed)
 	h.changed = make(chan struct{})
+}
+
+func (h *history) forgetOldest() {
+	oldest := h.batches[0]
+	h.forgetWords(oldest)
+	h.tops -= oldest.topSize()
+	h.batches[0] = nil
+	h.batches = h.batches[1:]
+	h.known = max(h.known-1, 0)
 }
 
 func (h *history) forgetWords(e *entry) {

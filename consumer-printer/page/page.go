@@ -2,8 +2,8 @@
 // word, and a stream of server-sent events that tells of each batch as it closes. It knows no Kafka: whoever reads the batches
 // adds them, in order of time.
 //
-// What it keeps is bounded: the last MostBatches batches with the first MostWords words of each, and all words of the newest
-// batches as far as they fit into KeptBytes.
+// What it keeps is bounded: the last MostBatches batches with the first MostWords words of each, fewer where these do not fit into KeptBytes, and
+// all words of the newest batches as far as they fit into KeptBytes, too.
 package page
 
 import (
@@ -17,7 +17,7 @@ const (
 	MostBatches = 720
 	// MostWords is how many words of each batch are kept, the most frequent ones.
 	MostWords = 100
-	// KeptBytes is how much memory the words of the newest batches may take that are kept in full.
+	// KeptBytes is how much memory the words of the newest batches may take that are kept in full, and how much the first words of all.
 	KeptBytes = 64 << 20
 	// RecentSpan is how long the "last minutes" are.
 	RecentSpan = 5 * time.Minute
@@ -60,7 +60,7 @@ func New(partition func(word string, partitions int) int) *Page {
 		now:       time.Now,
 	}
 	p.history.changed = make(chan struct{})
-	p.history.limit = KeptBytes
+	p.history.limit, p.history.most = KeptBytes, KeptBytes
 	p.routes = secure(p.mux())
 	return p
 }

@@ -227,6 +227,30 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// Of words that are long fewer batches are kept, the newest one always.
+func TestBoundOfLongWords(t *testing.T) {
+	p := New(byLength)
+	p.history.most = 100_000
+	kept := func() (bytes int) {
+		for _, e := range p.history.batches {
+			for _, w := range e.Top {
+				bytes += len(w.Word)
+			}
+		}
+		return bytes
+	}
+	for i := range 100 {
+		p.Add(batch(i, strings.Repeat("x", 8000), strings.Repeat("y", 8000)))
+		if want := min(i+1, 6); len(p.history.batches) != want || kept() != want*16_000 {
+			t.Fatalf("%d batches with %d bytes after %d, want %d batches", len(p.history.batches), kept(), i+1, want)
+		}
+	}
+	p.Add(batch(100, strings.Repeat("z", 200_000)))
+	if len(p.history.batches) != 1 || kept() != 200_000 {
+		t.Errorf("%d batches with %d bytes: want the newest one alone", len(p.history.batches), kept())
+	}
+}
+
 // A month of batches takes no more than its limits: that many batches, that many bytes of words. What is not known is said to be so.
 func TestBounds(t *testing.T) {
 	p := New(byLength)

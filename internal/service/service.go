@@ -41,6 +41,7 @@ type Runtime struct {
 func Main(name, description string, cfg any, process *Process, rt *Runtime, defaults map[string]string, run func(ctx context.Context) error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe (| head) returns an error in place of killing the process
 	p := program{name: name, description: description, config: cfg, process: process, runtime: rt, defaults: defaults, run: run}
 	os.Exit(p.start(host{
 		args:      os.Args[1:],

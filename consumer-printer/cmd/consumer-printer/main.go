@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"os/signal"
-	"syscall"
 	_ "time/tzdata" // --time-zone works in an image without a file system too
 
 	printer "wordcount/consumer-printer"
@@ -12,9 +10,6 @@ import (
 )
 
 func main() {
-	// A write to a closed pipe (| head) returns an error, which is a reason to stop gracefully, instead of killing the process.
-	signal.Ignore(syscall.SIGPIPE)
-
 	var cfg printer.Config
 	service.Main("consumer-printer", "Show the counted words of each batch.", &cfg, &cfg.Process, &cfg.Runtime,
 		map[string]string{"metrics_addr": ":9103"},
