@@ -264,7 +264,7 @@ func TestSentIsTheFirstTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const times, waits = 3, 20 * time.Millisecond // between the first request and the last one
+	const times, waits = 3, 20 * time.Millisecond                                                                // between the first request and the last one
 	faults := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.RequestTimedOut, Count: times}) // written all the same
 	b := new(kafkaio.RecordBatch)
 	b.Append(1, nil, []byte("x"))
