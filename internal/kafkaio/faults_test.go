@@ -264,7 +264,8 @@ func TestSentIsTheFirstTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const times, waits = 3, 20 * time.Millisecond                                                                // between the first request and the last one
+	const times = 3
+	const waits = 20 * time.Millisecond                                                                          // between the first request and the last one, at least
 	faults := broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.RequestTimedOut, Count: times}) // written all the same
 	b := new(kafkaio.RecordBatch)
 	b.Append(1, nil, []byte("x"))
@@ -296,5 +297,26 @@ func TestDeleteRecordsWaitsForTheLeader(t *testing.T) {
 		if err := c.DeleteRecords(t.Context(), "t", 0, 0); !errors.Is(err, test.want) {
 			t.Errorf("answer %v: %v, want %v", test.answer, err, test.want)
 		}
+	}
+}
+
+// A look-up by time that finds no record answers with an end from before it: what is committed between two requests lies behind.
+func TestOffsetOfNoRecordIsAnEarlierEnd(t *testing.T) {
+	broker, c := startKfake(t)
+	end := int64(3)
+	broker.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		broker.KeepControl()
+		req := r.(*kmsg.ListOffsetsRequest)
+		answer := kmsg.ListOffsetsResponseTopicPartition{Offset: end, LeaderEpoch: -1, Timestamp: -1}
+		if req.Topics[0].Partitions[0].Timestamp >= 0 {
+			answer.Offset = -1
+			end += 2 // right behind it something is committed
+		}
+		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+		resp.Topics = []kmsg.ListOffsetsResponseTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsResponseTopicPartition{answer}}}
+		return resp, nil, true
+	})
+	if offset, err := c.Offset(t.Context(), "t", 0, 1); err != nil || offset != 3 {
+		t.Errorf("offset %d, %v, want 3", offset, err)
 	}
 }

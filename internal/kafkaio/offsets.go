@@ -38,12 +38,19 @@ func (c *Client) Offsets(ctx context.Context, topic string, at int64) ([]int64, 
 	return offsets, nil
 }
 
-// Offset is Offsets for one partition; it waits for no other one.
+// Offset is Offsets for one partition; it waits for no other one. No record that is committed meanwhile lies before what it returns for a time, unless
+// it is older than that.
 func (c *Client) Offset(ctx context.Context, topic string, partition int32, at int64) (offset int64, err error) {
 	operation := fmt.Sprintf("look up an offset of %s/%d", topic, partition)
 	isolation := int8(readCommitted)
 	if at == HighWatermark {
 		at, isolation = Latest, readUncommitted
+	}
+	end := int64(-1)
+	if at >= 0 { // before the look-up, which does not see what is committed between the two
+		if end, err = c.Offset(ctx, topic, partition, Latest); err != nil {
+			return 0, err
+		}
 	}
 	err = retry(ctx, c.log, operation, func() error {
 		leader, err := c.leader(ctx, topic, partition)
@@ -70,7 +77,7 @@ func (c *Client) Offset(ctx context.Context, topic string, partition int32, at i
 		return 0, fmt.Errorf("%s: %w", operation, err)
 	}
 	if offset < 0 && at >= 0 { // no record is that late
-		return c.Offset(ctx, topic, partition, Latest)
+		return end, nil
 	}
 	return offset, nil
 }
